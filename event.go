@@ -1,0 +1,58 @@
+package remint
+
+import (
+	"net/netip"
+	"time"
+)
+
+// An EventKind names what happened to a token.
+type EventKind string
+
+// Kinds of events. Those marked * are observed and not stored.
+const (
+	EventIssue       EventKind = "issue"
+	EventUpdate      EventKind = "update"
+	EventRotate      EventKind = "rotate"
+	EventConfirm     EventKind = "confirm" // first use of an unconfirmed secret
+	EventCancel      EventKind = "cancel"
+	EventFinish      EventKind = "finish"
+	EventEndSessions EventKind = "end-sessions"
+	EventRevoke      EventKind = "revoke"
+	EventReuse       EventKind = "reuse" // a retired secret was presented; stored the first time
+	EventRemove      EventKind = "remove"
+	EventVerify      EventKind = "verify" // *
+	EventDeny        EventKind = "deny"   // *
+)
+
+// Reasons of an [EventDeny]: what [Issuer.Verify] found first, in its order of judgement.
+const (
+	ReasonForm    = "form"    // not a token's text: length, characters, prefix or checksum
+	ReasonUnknown = "unknown" // no such token, or not with that prefix
+	ReasonSecret  = "secret"  // not a secret of that token
+	ReasonRetired = "retired" // a secret, or token, that a rotation replaced
+	ReasonLapsed  = "lapsed"  // a new secret, or successor, that was not used in time
+	ReasonRevoked = "revoked"
+	ReasonExpired = "expired"
+	ReasonParent  = "parent"  // an ancestor has ended, or has ended its descendants
+	ReasonSession = "session" // the secret that the session was started with has stopped
+	ReasonNetwork = "network" // an address outside the token's networks, or an ancestor's
+)
+
+// An Event is one thing that happened. It holds no secret and no digest.
+//
+// Each record that an operation changes has one event, in the same commit. A change
+// that was made with an unconfirmed secret confirms it: where both are changes of one
+// token, the event of the change stands for both.
+type Event struct {
+	Revision   uint64 // of the token, after it
+	At         time.Time
+	Kind       EventKind
+	Token      ID
+	Other      ID // successor or predecessor, or else the parent
+	Owner      string
+	Actor      string // an operator's or member's name, or a bearer's ID
+	From       netip.Addr
+	Generation uint64        // of the secret: 1 for a token's first
+	Age        time.Duration // of an EventReuse: since the secret was retired
+	Reason     string        // of an EventDeny: one of the Reason constants
+}
