@@ -106,9 +106,6 @@ func (r record) seal() *Record {
 		}
 	}
 	sealed := &Record{record: r}
-	if r.newest.usedAt != 0 {
-		sealed.noteAt.Store(r.newest.usedAt + usedEvery)
-	}
 	return sealed
 }
 

@@ -1,0 +1,232 @@
+package remint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// An attempt is one judging of one operation: the records that were read for it, all
+// past any cache, and the changes that follow from them. What was read and is not
+// changed guards the commit; if any of it was changed meanwhile, the operation is
+// judged again in a new attempt.
+type attempt struct {
+	i      *Issuer
+	ctx    context.Context
+	now    int64 // the later of the time and the last change of whatever was read
+	actor  string
+	from   netip.Addr
+	seen   []*Record
+	drafts []*draft
+}
+
+// A draft is a record as it shall become.
+type draft struct {
+	record
+	was    *Record // nil: it is new
+	minted bool    // it has a new secret
+	kind   EventKind
+	ev     Event // Other and Generation
+}
+
+func (i *Issuer) begin(ctx context.Context, actor string, from netip.Addr) *attempt {
+	return &attempt{i: i, ctx: ctx, now: i.clock(), actor: actor, from: from}
+}
+
+// load returns the record of id as this attempt has read it.
+func (t *attempt) load(id ID) (*Record, error) {
+	for _, r := range t.seen {
+		if r.id == id {
+			return r, nil
+		}
+	}
+	r, err := t.i.load(t.ctx, id, true)
+	if err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return nil, ErrNotFound
+		}
+		return nil, unavailable(t.ctx, err)
+	}
+	t.saw(r)
+	return r, nil
+}
+
+func (t *attempt) saw(r *Record) {
+	t.seen = append(t.seen, r)
+	t.now = max(t.now, r.changedAt)
+}
+
+// ancestors returns the records from the parent of r to the root, and the reason for which
+// r is not live under them, or "".
+func (t *attempt) ancestors(r *Record) (list []*Record, reason string, err error) {
+	for child := r; !child.parent.IsZero(); {
+		p, err := t.load(child.parent)
+		if errors.Is(err, ErrNotFound) || len(list) == maxDepth-1 {
+			return list, ReasonParent, nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		if reason == "" {
+			reason = child.isChildOf(p, t.now)
+		}
+		list = append(list, p)
+		child = p
+	}
+	return list, reason, nil
+}
+
+// change returns the draft of r, which this attempt has read, and says what happens to it.
+// The event of an operation stands for the confirmation that it implies, if it
+// changes the same record.
+func (t *attempt) change(r *Record, kind EventKind, other ID, generation uint64) *draft {
+	for _, d := range t.drafts {
+		if d.was == r {
+			d.kind, d.ev.Other, d.ev.Generation = kind, other, generation
+			return d
+		}
+	}
+	d := &draft{record: r.clone(), was: r, kind: kind}
+	d.ev.Other, d.ev.Generation = other, generation
+	d.settle(t.now, t.i.retention)
+	t.drafts = append(t.drafts, d)
+	return d
+}
+
+// create adds the draft of a new record.
+func (t *attempt) create(r record, other ID) *draft {
+	d := &draft{record: r, kind: EventIssue}
+	d.ev.Other, d.ev.Generation = other, r.newest.generation
+	t.drafts = append(t.drafts, d)
+	return d
+}
+
+// current returns r as it is after the changes so far.
+func (t *attempt) current(r *Record) *record {
+	for _, d := range t.drafts {
+		if d.was == r {
+			return &d.record
+		}
+	}
+	return &r.record
+}
+
+// commit stores the drafts, and returns their records in the order in which they were
+// begun. ErrConflict means that something that was read has changed.
+func (t *attempt) commit() ([]*Record, error) {
+	if len(t.drafts) == 0 {
+		return nil, nil
+	}
+	var b Batch
+	records := make([]*Record, 0, len(t.drafts))
+	for _, d := range t.drafts {
+		put := Put{}
+		if d.was != nil {
+			put.Replaces = d.was.revision
+		}
+		d.revision = put.Replaces + 1
+		d.changedAt = t.now
+		put.Record = d.seal()
+		records = append(records, put.Record)
+		b.Put = append(b.Put, put)
+		b.Log = append(b.Log, t.event(d))
+	}
+	for _, r := range t.seen {
+		if !slices.ContainsFunc(t.drafts, func(d *draft) bool { return d.was == r }) {
+			b.Guard = append(b.Guard, r)
+		}
+	}
+	if err := t.i.store.Commit(t.ctx, b); err != nil && !t.landed(records) {
+		if errors.Is(err, ErrConflict) {
+			return nil, ErrConflict
+		}
+		return nil, unavailable(t.ctx, err)
+	}
+	if t.i.observe != nil {
+		for _, e := range b.Log {
+			t.i.observe(t.ctx, e)
+		}
+	}
+	return records, nil
+}
+
+func (t *attempt) event(d *draft) Event {
+	e := d.ev
+	e.Revision, e.At, e.Kind, e.Token, e.Owner = d.revision, toTime(t.now), d.kind, d.id, d.owner
+	e.Actor, e.From = t.actor, t.from
+	if e.Other.IsZero() {
+		e.Other = d.parent
+	}
+	return e
+}
+
+// landing is how long a commit whose outcome is not known is looked for, after the
+// caller's context has ended.
+const landing = 5 * time.Second
+
+// landed reports whether a commit that returned an error took effect all the same: the
+// answer may have been lost, or a store may have repeated it and met its own effect. All
+// of it is one commit, so one record tells: the one with a new secret, if there is one.
+func (t *attempt) landed(records []*Record) bool {
+	k := max(0, slices.IndexFunc(t.drafts, func(d *draft) bool { return d.minted }))
+	mine, minted := records[k], t.drafts[k].minted
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), landing)
+	defer cancel()
+	stored, err := t.i.load(ctx, mine.id, true)
+	switch {
+	case err != nil || stored.revision < mine.revision:
+		return false
+	case stored.revision == mine.revision:
+		return bytes.Equal(stored.essence(), mine.essence())
+	}
+	// Somebody has built on it, if what it made is there.
+	return minted && stored.knows(mine.newest.digest) ||
+		mine.revokedAt != 0 && mine.revokedAt == stored.revokedAt
+}
+
+// knows reports whether a digest is one of the record's, past or present.
+func (r *record) knows(d digest) bool {
+	for which := slotNewest; which <= slotOlder; which++ {
+		if s := r.slot(which); s != nil && s.digest == d {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.retired, func(x retired) bool { return x.digest == d })
+}
+
+// essence is what a Touch does not alter, of a record whose newest secret was not
+// digested anew.
+func (r *Record) essence() []byte {
+	c := r.clone()
+	c.newest.usedAt = 0
+	for _, s := range []*slot{c.prev, c.older} {
+		if s != nil {
+			s.usedAt, s.digest, s.pepper = 0, digest{1}, 0
+		}
+	}
+	c.pruneAt, c.pruneEpoch = 0, 0
+	b, _ := c.seal().AppendBinary(nil) // its error is always nil
+	return b
+}
+
+// again waits before an operation is judged for the n-th time.
+func again(ctx context.Context, n int) error {
+	if n < 4 {
+		runtime.Gosched()
+		return ctx.Err()
+	}
+	most := time.Millisecond << min(n-4, 5)
+	timer := time.NewTimer(rand.N(most))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

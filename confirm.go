@@ -1,0 +1,135 @@
+package remint
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+)
+
+// Confirmation: the first use of a secret that a rotation handed out.
+
+// confirm stores the first use of c's secret, and returns its token as it is then.
+// ErrConflict means that something which was read to judge c has changed.
+func (i *Issuer) confirm(ctx context.Context, c *credential, from netip.Addr) (Token, error) {
+	t := i.begin(ctx, c.rec.id.String(), from)
+	t.saw(c.rec)
+	for _, a := range c.ancestors[:c.n] {
+		t.saw(a)
+	}
+	if c.judgeLife(t.now); c.reason != "" {
+		// It stopped since it was judged, or by the clock of whoever changed it last.
+		return Token{}, i.deny(ctx, Event{Token: c.rec.id, Owner: c.rec.owner, From: from, Reason: c.reason})
+	}
+	if err := t.confirm(c.rec); err != nil {
+		return Token{}, err
+	}
+	records, err := t.commit()
+	if err != nil {
+		return Token{}, err
+	}
+	return newToken(records[0], slotNewest, t.now), nil
+}
+
+// confirm marks the newest secret of r as used: with RetireAfterFirstUse the one before it
+// has its grace from now on, and with a predecessor, that only authenticates from now on.
+func (t *attempt) confirm(r *Record) error {
+	d := t.change(r, EventConfirm, r.predecessor, r.newest.generation)
+	firstUse, grace := d.firstUse, d.grace
+	d.confirm(t.now, t.i.retention)
+	if r.predecessor.IsZero() || r.newest.generation != 1 {
+		return nil // a later secret of a successor: its predecessor was dealt with
+	}
+	p, err := t.load(r.predecessor)
+	if errors.Is(err, ErrNotFound) {
+		return nil // swept
+	}
+	if err != nil {
+		return err
+	}
+	if p.successor != r.id || p.revokedAt != 0 || p.usedUp {
+		return nil
+	}
+	old := t.change(p, EventConfirm, r.id, p.newest.generation)
+	old.usedUp = true
+	if firstUse {
+		old.retireWhole(t.now, t.now+grace, t.i.retention)
+	}
+	return nil
+}
+
+// confirm changes the record for the first use of its newest secret.
+func (r *record) confirm(now, retention int64) {
+	r.newest.confirmed = true
+	r.newest.usedAt = now
+	if r.firstUse && r.prev != nil {
+		r.prev.until = earliest(r.prev.until, now+r.grace)
+		r.lapseAt = 0
+	}
+	r.retire(&r.older, now, retention)
+	r.firstUse, r.grace, r.lapseAt = false, 0, 0
+	r.settle(now, retention)
+}
+
+// settle brings a record to what it is at that time: what has lapsed or stopped leaves its slot.
+func (r *record) settle(now, retention int64) {
+	if r.lapsed(now) && r.prev != nil {
+		r.dropNewest()
+	}
+	if r.prev != nil && over(r.prev.until, now) {
+		r.retire(&r.prev, r.prev.until, retention)
+	}
+	if r.older != nil && over(r.older.until, now) {
+		r.retire(&r.older, r.older.until, retention)
+	}
+}
+
+// dropNewest removes a newest secret that nobody has used, as if its rotation had not been.
+func (r *record) dropNewest() {
+	r.newest = slot{}
+	if r.prev != nil {
+		r.newest, r.prev, r.older = *r.prev, r.older, nil
+	}
+	r.firstUse, r.grace, r.lapseAt = false, 0, 0
+}
+
+// retire takes the secret out of its slot and remembers it.
+func (r *record) retire(s **slot, at, retention int64) {
+	if x := *s; x != nil {
+		*s = nil
+		r.remember(x, at, retention)
+	}
+}
+
+// remember keeps the digest of a secret that has stopped, so that its reuse is noticed.
+// One that nobody has used is not reused: it is forgotten.
+func (r *record) remember(s *slot, at, retention int64) {
+	if !s.confirmed {
+		return
+	}
+	r.retired = append(r.retired, retired{digest: s.digest, pepper: s.pepper, generation: s.generation, at: at})
+	r.forget(at - retention)
+}
+
+// forget drops the retired secrets beyond the newest maxRetired, and those that stopped
+// before a time.
+func (r *record) forget(before int64) {
+	from := max(0, len(r.retired)-maxRetired)
+	for from < len(r.retired) && r.retired[from].at < before {
+		from++
+	}
+	r.retired = append([]retired(nil), r.retired[from:]...)
+}
+
+// retireWhole plans the end of a token that has a successor, never later than it would
+// have ended; not after now, it ends at once.
+func (r *record) retireWhole(now, at, retention int64) {
+	r.retire(&r.prev, now, retention)
+	r.retire(&r.older, now, retention)
+	if at <= now {
+		if r.stoppedAt == 0 && !over(r.until, now) {
+			r.stoppedAt = now
+		}
+		return
+	}
+	r.until = earliest(r.until, at)
+}

@@ -1,0 +1,341 @@
+package remint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"unique"
+)
+
+// Issue makes a token. An unusable spec is an [InputError] for each problem; one whose
+// Parent is unknown is [ErrNotFound], and whose Parent has ended, [ErrEnded].
+func (a Actor) Issue(ctx context.Context, spec Spec) (Grant, error) {
+	spec = spec.clone()
+	var secret Secret
+	t, records, err := a.do(ctx, false, func(t *attempt, c *caller) error {
+		r, err := t.newRecord(c, spec, "Spec", nil)
+		if err != nil {
+			return err
+		}
+		secret = t.i.newSecret(&r, t.now, true)
+		t.create(r, ID{}).minted = true
+		return nil
+	})
+	if err != nil {
+		return Grant{}, err
+	}
+	return Grant{newToken(records[len(records)-1], slotNewest, t.now), secret}, nil
+}
+
+func (s Spec) clone() Spec {
+	s.Networks = slices.Clone(s.Networks)
+	s.Attributes = attributeMapOf(attributesOf(s.Attributes))
+	return s
+}
+
+// A place is where a successor stands: where its predecessor does.
+type place struct {
+	predecessor *Record
+	above       []*Record
+}
+
+// newRecord judges a Spec to be issued by the caller, and returns its record, without a
+// secret. field is what the Spec is called in errors.
+func (t *attempt) newRecord(c *caller, spec Spec, field string, at *place) (record, error) {
+	var p problems
+	spec.check(field, &p)
+	if at != nil {
+		at.check(&spec, field, &p)
+	}
+	t.i.checkExpiry(spec.ExpiresAt, t.now, t.now, field+".ExpiresAt", &p)
+	prefix := t.i.prefixHandle(spec.Prefix, field+".Prefix", &p)
+	if err := p.err(); err != nil {
+		return record{}, err
+	}
+	if !c.full {
+		return record{}, ErrForbidden
+	}
+
+	// Where it stands: its owner, and its ancestors.
+	if owner, bounded := c.bounded(); bounded {
+		if spec.Owner != "" && spec.Owner != owner {
+			return record{}, ErrForbidden
+		}
+		spec.Owner = owner
+	}
+	if c.kind == actorBearer {
+		if spec.Parent.IsZero() && at == nil {
+			spec.Parent = c.who.parent
+		}
+		if len(spec.Attributes) == 0 {
+			spec.Attributes = c.cred.rec.attributeMap()
+		}
+	}
+	var above []*Record
+	switch {
+	case at != nil:
+		above = at.above
+	case !spec.Parent.IsZero():
+		parent, err := t.target(c, spec.Parent)
+		if err != nil {
+			return record{}, err
+		}
+		if spec.Owner == "" {
+			spec.Owner = parent.owner
+		}
+		if spec.Owner != parent.owner {
+			p.add(field+".Owner", fmt.Sprintf("%.40q is not the parent's", spec.Owner))
+			return record{}, p.err()
+		}
+		if above, err = t.live(parent); err != nil {
+			return record{}, err
+		}
+		above = append([]*Record{parent}, above...)
+	}
+	if c.kind == actorBearer && at == nil && !c.who.parent.IsZero() &&
+		!slices.ContainsFunc(above, func(r *Record) bool { return r.id == c.who.parent }) {
+		return record{}, ErrForbidden // it would escape what ends its issuer
+	}
+	attributes := attributesOf(spec.Attributes)
+	if err := c.covers(spec.Capabilities, attributes, spec.Networks, above); err != nil {
+		return record{}, err
+	}
+	if len(above) > 0 {
+		if len(above) == maxDepth {
+			p.add(field+".Parent", fmt.Sprintf("stands at level %d, the deepest there is", maxDepth))
+		}
+		if !above[0].caps.Contains(spec.Capabilities) {
+			p.add(field+".Capabilities", "are not within the parent's")
+		}
+		if len(spec.Networks) > 0 && !networksWithin(spec.Networks, above[0].networks) {
+			p.add(field+".Networks", "are not within the parent's")
+		}
+		if err := p.err(); err != nil {
+			return record{}, err
+		}
+	}
+
+	r := record{
+		id: newID(t.now), prefix: prefix, owner: unique.Make(spec.Owner).Value(), parent: spec.Parent,
+		createdAt: t.now, changedAt: t.now, issuedBy: t.actor, epoch: 1,
+	}
+	if len(above) > 0 {
+		r.parentEpoch = above[0].epoch
+	}
+	r.fill(&spec)
+	return r, nil
+}
+
+// check puts the successor in its place, and adds the problems of a Spec that says another.
+func (at *place) check(spec *Spec, field string, p *problems) {
+	r := at.predecessor
+	if spec.Owner != "" && spec.Owner != r.owner {
+		p.add(field+".Owner", fmt.Sprintf("%.40q is not the predecessor's", spec.Owner))
+	}
+	if !spec.Parent.IsZero() && spec.Parent != r.parent {
+		p.add(field+".Parent", "is not the predecessor's")
+	}
+	spec.Owner, spec.Parent = r.owner, r.parent
+	if spec.Prefix == "" {
+		spec.Prefix = r.prefix.Value()
+	}
+}
+
+// Get returns a token, ended ones included until they are swept.
+func (a Actor) Get(ctx context.Context, id ID) (Token, error) {
+	t, records, err := a.do(ctx, false, func(t *attempt, c *caller) error {
+		_, err := t.target(c, id)
+		return err
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return t.token(records, id), nil
+}
+
+// A Query selects tokens. The zero value: the live ones of owner "" (or of the
+// actor's own) that have no parent.
+type Query struct {
+	Owner     string // a bounded actor finds nothing of any but its own
+	AllOwners bool   // only an Operator, else [ErrForbidden]; Owner and Parent are ignored
+	Parent    ID     // the children of this token instead; Owner is ignored
+	Ended     bool   // revoked and expired ones too
+	After     ID     // only what comes after this token, to resume
+}
+
+// listPage is how many records are read at a time.
+const listPage = 256
+
+// List returns the tokens that q selects, in the order of their IDs. It may run
+// while tokens change; it ends after the first error. The actor is judged again for
+// every page of 256.
+func (a Actor) List(ctx context.Context, q Query) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		for more := true; more; {
+			var page []Token
+			var err error
+			page, q.After, more, err = a.listPage(ctx, q)
+			if err != nil {
+				yield(Token{}, err)
+				return
+			}
+			for _, t := range page {
+				if !yield(t, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// listPage returns the next tokens, the last record that was read for them, and whether
+// there may be more.
+func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, more bool, err error) {
+	last = q.After
+	_, _, err = a.do(ctx, false, func(t *attempt, c *caller) error {
+		page = nil
+		owner, bounded := c.bounded()
+		switch {
+		case q.AllOwners:
+			if bounded {
+				return ErrForbidden
+			}
+		case !q.Parent.IsZero():
+			parent, err := t.target(c, q.Parent)
+			if err != nil {
+				return err
+			}
+			owner = parent.owner
+		case bounded:
+			if q.Owner != "" && q.Owner != owner {
+				return nil // no such owner, for this caller
+			}
+		default:
+			owner = q.Owner
+		}
+		var found []*Record
+		if q.AllOwners {
+			found, err = t.i.store.Scan(ctx, q.After, listPage)
+		} else {
+			found, err = t.i.store.List(ctx, owner, q.Parent, q.After, listPage)
+		}
+		if err != nil {
+			return unavailable(ctx, err)
+		}
+		more = len(found) == listPage
+		for _, r := range found {
+			last = r.id
+			if !q.Ended {
+				switch _, err := t.live(r); {
+				case errors.Is(err, ErrEnded):
+					continue
+				case err != nil:
+					return err
+				}
+			}
+			page = append(page, newToken(r, slotNewest, t.now))
+		}
+		return nil
+	})
+	return page, last, more, err
+}
+
+// Update changes a live token: change edits its Spec, and may be called again
+// when somebody else was faster. An error from change is returned as it is.
+// Owner, Parent and Prefix cannot change. Taking a capability or a network away
+// ends the token's descendants. A token that has ended is [ErrEnded].
+func (a Actor) Update(ctx context.Context, id ID, change func(*Spec) error) (Token, error) {
+	t, records, err := a.do(ctx, false, func(t *attempt, c *caller) error {
+		r, err := t.target(c, id)
+		if err != nil {
+			return err
+		}
+		if err := c.mayChange(t, r); err != nil {
+			return err
+		}
+		above, err := t.live(r)
+		if err != nil {
+			return err
+		}
+		was := Token{rec: r}.Spec()
+		spec := was.clone()
+		if err := change(&spec); err != nil {
+			return err
+		}
+		return t.update(c, r, above, was, spec)
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return t.token(records, id), nil
+}
+
+func (t *attempt) update(c *caller, r *Record, above []*Record, was, spec Spec) error {
+	var p problems
+	spec.check("Spec", &p)
+	if !spec.ExpiresAt.Equal(was.ExpiresAt) {
+		t.i.checkExpiry(spec.ExpiresAt, r.createdAt, t.now, "Spec.ExpiresAt", &p)
+	}
+	if spec.Owner != was.Owner {
+		p.add("Spec.Owner", "cannot change")
+	}
+	if spec.Parent != was.Parent {
+		p.add("Spec.Parent", "cannot change")
+	}
+	if spec.Prefix != was.Prefix {
+		p.add("Spec.Prefix", "cannot change")
+	}
+	if err := p.err(); err != nil {
+		return err
+	}
+	next := r.clone()
+	next.fill(&spec)
+	if err := c.covers(next.caps, next.attributes, next.networks, above); err != nil {
+		return err
+	}
+	if c.isSelf(r) && r.expires != 0 && (next.expires == 0 || next.expires > r.expires) {
+		return ErrForbidden // nobody makes the credential last longer by which it acts
+	}
+	if len(above) > 0 {
+		if !above[0].caps.Contains(spec.Capabilities) {
+			p.add("Spec.Capabilities", "are not within the parent's")
+		}
+		if len(spec.Networks) > 0 && !networksWithin(spec.Networks, above[0].networks) {
+			p.add("Spec.Networks", "are not within the parent's")
+		}
+		if err := p.err(); err != nil {
+			return err
+		}
+	}
+	if next.name == r.name && next.description == r.description && slices.Equal(next.caps.list, r.caps.list) &&
+		slices.Equal(next.networks, r.networks) && slices.Equal(next.attributes, r.attributes) && next.expires == r.expires {
+		return nil
+	}
+	d := t.change(r, EventUpdate, ID{}, r.newest.generation)
+	d.fill(&spec)
+	if !d.caps.Contains(r.caps) || !networksWithin(r.networks, d.networks) {
+		d.endDescendants(t.now)
+	}
+	return nil
+}
+
+// Revoke ends a token, all its secrets and its descendants, for ever. Revoking one
+// that has ended is not an error. A successor that a rotation gave it lives on.
+func (a Actor) Revoke(ctx context.Context, id ID) error {
+	_, _, err := a.do(ctx, true, func(t *attempt, c *caller) error {
+		r, err := t.target(c, id)
+		if err != nil {
+			return err
+		}
+		if err := c.mayEnd(r); err != nil && !(r == c.cred.rec && c.kind == actorBearer && r.startedBy != 0) {
+			return err
+		}
+		if r.revokedAt == 0 {
+			t.change(r, EventRevoke, ID{}, r.newest.generation).revokedAt = t.now
+		}
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,175 @@
+package remint
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"unique"
+)
+
+// A token's text is its prefix, its ID, its secret and a checksum of all before:
+//
+//	pk_01JCZ3T8M6RZ6Y0S2V4W8X9YABk3J…43 base62 characters…x9Q0aZ4T1
+//
+// The ID finds the record; the secret's text is what is digested; the checksum is
+// CRC-32C in base62 and no defence: it refuses typos and garbage before any I/O.
+const (
+	secretLen = 43 // base62 characters: 256 bits
+	sumLen    = 6  // base62 characters: 32 bits
+	bodyLen   = idLen + secretLen + sumLen
+	maxPrefix = 16
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// A parsed text is well-formed, and proves nothing yet.
+type parsed struct {
+	id     ID
+	prefix unique.Handle[string]
+	secret string
+}
+
+// parse reads a token's text: the form with one of the Issuer's prefixes, and no other.
+func (i *Issuer) parse(text string) (p parsed, ok bool) {
+	n := len(text) - bodyLen
+	if n < 1 || n > maxPrefix || !sumMatches(text) {
+		return p, false
+	}
+	for k := range i.prefixes {
+		if h := &i.prefixes[k]; text[:n] == h.text {
+			p.prefix = h.handle
+			p.id, ok = parseID(text[n : n+idLen])
+			p.secret = text[n+idLen : len(text)-sumLen]
+			return p, ok && !p.id.IsZero()
+		}
+	}
+	return p, false
+}
+
+// A prefix is one that an Issuer's tokens may begin with.
+type prefix struct {
+	text   string
+	handle unique.Handle[string]
+}
+
+// newText returns a new token's text, and the part of it that is digested.
+func newText(prefix string, id ID) (text, secret string) {
+	b := make([]byte, 0, maxPrefix+bodyLen)
+	b = append(b, prefix...)
+	b = append(b, id.String()...)
+	from := len(b)
+	b = appendRandom(b, secretLen)
+	b = appendSum(b)
+	text = string(b)
+	return text, text[from : from+secretLen]
+}
+
+// appendRandom appends n random base62 characters, each as likely as any other.
+func appendRandom(b []byte, n int) []byte {
+	var random [64]byte
+	for end := len(b) + n; ; {
+		rand.Read(random[:]) // never fails: crypto/rand
+		for _, r := range random {
+			if len(b) == end {
+				return b
+			}
+			if r < 4*62 { // the rest of a byte would favour the first eight
+				b = append(b, base62[r%62])
+			}
+		}
+	}
+}
+
+func appendSum(b []byte) []byte {
+	sum := crc32c(b)
+	var digits [sumLen]byte
+	for i := sumLen - 1; i >= 0; i-- {
+		digits[i] = base62[sum%62]
+		sum /= 62
+	}
+	return append(b, digits[:]...)
+}
+
+// sumMatches reports whether text, longer than sumLen, ends with the checksum of the rest.
+func sumMatches(text string) bool {
+	body, tail := text[:len(text)-sumLen], text[len(text)-sumLen:]
+	sum := crc32c(body)
+	for i := sumLen - 1; i >= 0; i-- {
+		if tail[i] != base62[sum%62] {
+			return false
+		}
+		sum /= 62
+	}
+	return true
+}
+
+// slicing has the tables of the slicing-by-8 method for CRC-32C.
+var slicing = func() (t [8][256]uint32) {
+	t[0] = *castagnoli
+	for i := range 256 {
+		for k := 1; k < 8; k++ {
+			t[k][i] = t[k-1][i]>>8 ^ t[0][t[k-1][i]&0xff]
+		}
+	}
+	return t
+}()
+
+// crc32c is crc32.Checksum with the Castagnoli table. That one calls through a
+// variable, so that what it is given escapes: each verification would allocate.
+func crc32c[T string | []byte](s T) uint32 {
+	crc := ^uint32(0)
+	t := &slicing
+	for len(s) >= 8 {
+		crc ^= uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+		crc = t[7][crc&0xff] ^ t[6][crc>>8&0xff] ^ t[5][crc>>16&0xff] ^ t[4][crc>>24] ^
+			t[3][s[4]] ^ t[2][s[5]] ^ t[1][s[6]] ^ t[0][s[7]]
+		s = s[8:]
+	}
+	for k := range len(s) {
+		crc = t[0][byte(crc)^s[k]] ^ crc>>8
+	}
+	return ^crc
+}
+
+// Identify returns the ID in text, having checked its form and checksum only:
+// enough to look a leaked token up, and proof of nothing. Its error is [ErrNotFound].
+func (i *Issuer) Identify(text string) (ID, error) {
+	p, ok := i.parse(text)
+	if !ok {
+		return ID{}, ErrNotFound
+	}
+	return p.id, nil
+}
+
+// Pattern returns a regular expression (RE2) that matches this Issuer's tokens,
+// for secret scanners.
+func (i *Issuer) Pattern() string {
+	texts := make([]string, len(i.prefixes)) // of characters that stand for themselves
+	for k, p := range i.prefixes {
+		texts[k] = p.text
+	}
+	return fmt.Sprintf(`\b(?:%s)[0-7][0-9A-HJKMNP-TV-Z]{%d}[0-9A-Za-z]{%d}\b`,
+		strings.Join(texts, "|"), idLen-1, secretLen+sumLen)
+}
+
+// prefixProblem says what makes p unusable as a prefix, or "".
+func prefixProblem(p string) string {
+	switch {
+	case p == "":
+		return "is empty"
+	case len(p) > maxPrefix:
+		return fmt.Sprintf("is longer than %d bytes", maxPrefix)
+	case !isLetter(p[0]):
+		return "does not begin with a letter"
+	case p[len(p)-1] != '_' && p[len(p)-1] != '-':
+		return "does not end with its separator, _ or -"
+	}
+	for k := range len(p) {
+		if c := p[k]; !isLetter(c) && !(c >= '0' && c <= '9') && c != '_' && c != '-' {
+			return fmt.Sprintf("has a character other than letters, digits, _ and - (at byte %d)", k)
+		}
+	}
+	return ""
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
