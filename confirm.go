@@ -36,12 +36,12 @@ func (t *attempt) confirm(r *Record) error {
 	d := t.change(r, EventConfirm, r.predecessor, r.newest.generation)
 	firstUse, grace := d.firstUse, d.grace
 	d.confirm(t.now, t.i.retention)
-	if r.predecessor.IsZero() || r.newest.generation != 1 {
-		return nil // a later secret of a successor: its predecessor was dealt with
+	if r.predecessor.IsZero() {
+		return nil
 	}
 	p, err := t.load(r.predecessor)
 	if errors.Is(err, ErrNotFound) {
-		return nil // swept
+		return nil // it was swept
 	}
 	if err != nil {
 		return err

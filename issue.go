@@ -259,7 +259,7 @@ func (a Actor) Update(ctx context.Context, id ID, change func(*Spec) error) (Tok
 		if err != nil {
 			return err
 		}
-		was := Token{rec: r}.Spec()
+		was := r.spec()
 		spec := was.clone()
 		if err := change(&spec); err != nil {
 			return err

@@ -20,7 +20,12 @@ type Record struct {
 	// noteAt is when a use of the newest secret is worth noting again. It is this
 	// process's own, and no part of the record.
 	noteAt atomic.Int64
+	self   handle
 }
+
+// A handle is where a Token points. fmt, given a wrong verb, prints what an unexported
+// pointer points to, but not what a pointer in that does: so it does not print digests.
+type handle struct{ rec *Record }
 
 // record is a Record's content. Its times are microseconds since 1970, 0 for none.
 // What Verify reads stands first, in as few cache lines as it fits.
@@ -106,6 +111,7 @@ func (r record) seal() *Record {
 		}
 	}
 	sealed := &Record{record: r}
+	sealed.self.rec = sealed
 	return sealed
 }
 

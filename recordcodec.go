@@ -316,7 +316,7 @@ func ParseRecord(data []byte) (*Record, error) {
 			r.caps.list = append(r.caps.list, Capability(d.bytes))
 		case tagNetwork:
 			var n netip.Prefix
-			if n.UnmarshalBinary(d.bytes) != nil || !n.IsValid() {
+			if n.UnmarshalBinary(d.bytes) != nil || !n.IsValid() || len(d.bytes) != n.Addr().BitLen()/8+1 {
 				d.damaged("network")
 			}
 			r.networks = append(r.networks, n)
@@ -350,6 +350,9 @@ type decoder struct {
 func openCodec(what string, data []byte) (*decoder, error) {
 	if len(data) == 0 {
 		return nil, fmt.Errorf("remint: %s is damaged: empty", what)
+	}
+	if data[0] == 0 {
+		return nil, fmt.Errorf("remint: %s is damaged: no format", what)
 	}
 	if data[0] != codecVersion {
 		return nil, newerError(what, fmt.Sprintf("format %d", data[0]))
@@ -579,7 +582,9 @@ func ParseEvent(data []byte) (Event, error) {
 		case eventRevision:
 			e.Revision = d.num
 		case eventAt:
-			e.At = toTime(d.int())
+			if e.At = toTime(d.int()); e.At.IsZero() {
+				d.damaged("bad time")
+			}
 		case eventKind:
 			e.Kind = EventKind(d.bytes)
 		case eventToken:

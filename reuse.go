@@ -10,41 +10,45 @@ import (
 // Reuse: somebody presents a secret that a rotation replaced. It is denied like any other;
 // what follows here is what the owner learns of it.
 
-// maxChain is how many successors of a token are looked at to end them.
-const maxChain = 32
+// chainBatch is how many successors of a token one commit revokes.
+const chainBatch = maxBatch/2 - 2
 
 // reportReuse reports that the secret of that generation was presented after it had
 // stopped. The first time it is stored, later ones are only observed. A store that fails
 // changes nothing of the denial, and is asked again the next time.
 func (i *Issuer) reportReuse(ctx context.Context, id ID, generation uint64, from netip.Addr) {
-	for n := range attempts {
-		if n > 0 && again(ctx, n) != nil {
-			return
-		}
+	observed := false
+	for conflicts := 0; conflicts < attempts; {
 		t := i.begin(ctx, "", from)
-		e, err := t.reuse(id, generation)
+		e, more, err := t.reuse(id, generation)
 		if err != nil {
 			return
 		}
+		stored := slices.ContainsFunc(t.drafts, func(d *draft) bool { return d.kind == EventReuse })
 		switch _, err := t.commit(); {
 		case errors.Is(err, ErrConflict):
+			if conflicts++; again(ctx, conflicts) != nil {
+				return
+			}
 			continue
 		case err != nil:
 			return
 		}
-		if len(t.drafts) == 0 && i.observe != nil {
-			i.observe(ctx, e)
+		if !stored && !observed {
+			i.tell(ctx, func() Event { return e })
 		}
-		return
+		if observed = true; !more {
+			return
+		}
 	}
 }
 
 // reuse drafts what follows from the reuse of a secret, if that is not stored yet, and
-// returns the event for when it is.
-func (t *attempt) reuse(id ID, generation uint64) (Event, error) {
+// returns the event for when it is, and whether there is more to revoke than one commit can.
+func (t *attempt) reuse(id ID, generation uint64) (e Event, more bool, err error) {
 	r, err := t.load(id)
 	if err != nil {
-		return Event{}, err
+		return e, false, err
 	}
 	settled := r.clone()
 	settled.settle(t.now, t.i.retention)
@@ -53,45 +57,49 @@ func (t *attempt) reuse(id ID, generation uint64) (Event, error) {
 	}
 	k := slices.IndexFunc(settled.retired, func(x retired) bool { return x.generation == generation })
 	if k < 0 {
-		return Event{}, ErrNotFound // forgotten meanwhile
+		return e, false, ErrNotFound // it was forgotten meanwhile
 	}
 	x := &settled.retired[k]
-	e := Event{
+	e = Event{
 		Revision: r.revision, At: toTime(t.now), Kind: EventReuse, Token: r.id, Other: r.parent, Owner: r.owner,
 		From: t.from, Generation: generation, Age: micros(t.now - x.at),
 	}
-	revoke := t.i.revokeOnReuse && t.now-x.at > t.i.retryWindow
 	if !x.reported {
 		x.reported = true
 		d := t.change(r, EventReuse, ID{}, generation)
 		d.record = settled
 		d.ev.Age = e.Age
 	}
-	if revoke {
-		return e, t.revokeChain(r)
+	if t.i.revokeOnReuse && t.now-x.at > t.i.retryWindow {
+		more, err = t.revokeChain(r)
 	}
-	return e, nil
+	return e, more, err
 }
 
-// revokeChain revokes a token and its successors, as far as they live.
-func (t *attempt) revokeChain(r *Record) error {
-	for range maxChain {
+// revokeChain revokes a token and its successors, as far as they live and one commit can
+// hold, and reports whether there are more.
+func (t *attempt) revokeChain(r *Record) (more bool, err error) {
+	for revoked := 0; ; {
 		if t.current(r).ended(t.now) == "" {
+			if revoked == chainBatch {
+				return true, nil
+			}
+			revoked++
 			t.revokeForReuse(r)
 		}
 		if r.successor.IsZero() {
-			return nil
+			return false, nil
 		}
-		next, err := t.load(r.successor)
+		// Read without becoming a guard: what is revoked is guarded by its own revision.
+		next, err := t.i.load(t.ctx, r.successor, true)
 		if errors.Is(err, ErrNotFound) {
-			return nil
+			return false, nil
 		}
 		if err != nil {
-			return err
+			return false, unavailable(t.ctx, err)
 		}
 		r = next
 	}
-	return nil
 }
 
 // revokeForReuse revokes a token. Where the reuse itself is an event of the same

@@ -81,14 +81,28 @@ func (s *Spec) check(field string, p *problems) {
 	}
 
 	size = 0
-	for _, name := range slices.Sorted(maps.Keys(s.Attributes)) {
-		size += len(name) + len(s.Attributes[name])
-		text("Attributes", attributeProblem(name, s.Attributes[name]))
+	for name, value := range s.Attributes {
+		size += len(name) + len(value)
 	}
 	if len(s.Attributes) > maxAttributes || size > maxAttributeBytes {
 		text("Attributes", fmt.Sprintf("has %d members of %d bytes in all, and may have %d of %d",
 			len(s.Attributes), size, maxAttributes, maxAttributeBytes))
+		return
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Attributes)) {
+		text("Attributes", attributeProblem(name, s.Attributes[name]))
+	}
+}
+
+// CheckSpec reports what [Actor.Issue] would say of the spec by itself, now, whoever asks
+// for it: an [InputError] for each problem.
+func (i *Issuer) CheckSpec(spec Spec) error {
+	var p problems
+	spec.check("Spec", &p)
+	now := i.clock()
+	i.checkExpiry(spec.ExpiresAt, now, now, "Spec.ExpiresAt", &p)
+	i.prefixHandle(spec.Prefix, "Spec.Prefix", &p)
+	return p.err()
 }
 
 func networkProblem(n netip.Prefix) string {

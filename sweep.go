@@ -3,6 +3,7 @@ package remint
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -127,7 +128,7 @@ func (s *sweeper) removeDue() error {
 			}
 			progress = progress || done
 		}
-		if err := s.flush(); err != nil {
+		if _, err := s.flush(); err != nil {
 			return err
 		}
 		if !progress {
@@ -137,11 +138,12 @@ func (s *sweeper) removeDue() error {
 	return nil
 }
 
-// remove removes a record after all that descends from it, so that a removal which is
-// interrupted can be found again. It is done if the budget sufficed.
+// remove removes a record after all that descends from it: one of which a descendant
+// could not be removed is left, so that it can be found again. It is done if the record
+// is gone or gathered to go.
 func (s *sweeper) remove(r *Record) (done bool, err error) {
-	for after := (ID{}); ; {
-		children, err := s.i.store.List(s.ctx, r.owner, r.id, after, deleteBatch)
+	for {
+		children, err := s.i.store.List(s.ctx, r.owner, r.id, ID{}, deleteBatch)
 		if err != nil {
 			return false, unavailable(s.ctx, err)
 		}
@@ -149,17 +151,20 @@ func (s *sweeper) remove(r *Record) (done bool, err error) {
 			break
 		}
 		for _, child := range children {
-			after = child.id
 			if s.budget--; s.budget < 0 {
-				return false, s.flush()
+				_, err := s.flush()
+				return false, err
 			}
 			if done, err := s.remove(child); err != nil || !done {
 				return false, err
 			}
 		}
-		if err := s.flush(); err != nil {
+		if all, err := s.flush(); err != nil || !all {
 			return false, err
 		}
+	}
+	if slices.ContainsFunc(s.batch.Delete, func(x *Record) bool { return x.id == r.id }) {
+		return true, nil // it is due itself, and its ancestor is, too
 	}
 	s.batch.Delete = append(s.batch.Delete, r)
 	s.batch.Log = append(s.batch.Log, Event{
@@ -167,32 +172,31 @@ func (s *sweeper) remove(r *Record) (done bool, err error) {
 		Token: r.id, Other: r.parent, Owner: r.owner, Generation: r.newest.generation,
 	})
 	if len(s.batch.Delete) == deleteBatch {
-		return true, s.flush()
+		return s.flush()
 	}
 	return true, nil
 }
 
-// flush removes what has been gathered. Where somebody has changed one of them, each is
-// tried by itself.
-func (s *sweeper) flush() error {
+// flush removes what has been gathered, and reports whether all of it is gone. Where
+// somebody has changed one of them, each is tried by itself.
+func (s *sweeper) flush() (all bool, err error) {
 	b := s.batch
 	s.batch = Batch{}
 	if len(b.Delete) == 0 {
-		return nil
+		return true, nil
 	}
-	err := s.commit(b)
-	if errors.Is(err, ErrConflict) && len(b.Delete) > 1 {
-		err = nil
-		for k := range b.Delete {
-			if e := s.commit(Batch{Delete: b.Delete[k : k+1], Log: b.Log[k : k+1]}); !errors.Is(e, ErrConflict) {
-				err = errors.Join(err, e)
-			}
+	if err = s.commit(b); !errors.Is(err, ErrConflict) {
+		return err == nil, err
+	}
+	all, err = true, nil
+	for k := range b.Delete {
+		e := s.commit(Batch{Delete: b.Delete[k : k+1], Log: b.Log[k : k+1]})
+		all = all && e == nil
+		if !errors.Is(e, ErrConflict) { // that one is looked at again when it is due
+			err = errors.Join(err, e)
 		}
 	}
-	if errors.Is(err, ErrConflict) {
-		return nil // it is looked at again when it is due
-	}
-	return err
+	return all, err
 }
 
 func (s *sweeper) commit(b Batch) error {
@@ -227,7 +231,8 @@ func (s *sweeper) prune(r *Record) (done bool, err error) {
 		for _, child := range children {
 			if s.budget--; s.budget < 0 {
 				s.i.sweep.parent, s.i.sweep.after = r.id, after
-				return false, s.flush()
+				_, err := s.flush()
+				return false, err
 			}
 			if child.parentEpoch < r.pruneEpoch {
 				if done, err := s.remove(child); err != nil || !done {
@@ -235,14 +240,22 @@ func (s *sweeper) prune(r *Record) (done bool, err error) {
 					return false, err
 				}
 			}
-			after = child.id
 		}
-		if err := s.flush(); err != nil {
-			return false, err
+		if all, err := s.flush(); err != nil || !all {
+			return false, err // from the beginning, the next time
 		}
+		after = children[len(children)-1].id
 	}
-	// Those that were ended since wait for their own time.
-	next := r.clone()
+	// Those that were ended since wait for their own time. Past any cache, because a touch
+	// must not bring an older time of use back.
+	fresh, err := s.i.load(s.ctx, r.id, true)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return false, unavailable(s.ctx, err)
+	}
+	if err != nil || fresh.revision != r.revision {
+		return true, nil // it is due again as it is now
+	}
+	next := fresh.clone()
 	next.pruneAt, next.pruneEpoch = 0, 0
 	if r.epoch > r.pruneEpoch {
 		next.pruneAt, next.pruneEpoch = s.now, r.epoch
@@ -272,7 +285,7 @@ func (s *sweeper) trim() error {
 		}
 		if old > 0 {
 			// The cursor between two events is had by asking for as many as come before it.
-			if page, next, err = s.i.store.Events(s.ctx, at, old); err != nil {
+			if _, next, err = s.i.store.Events(s.ctx, at, old); err != nil {
 				return unavailable(s.ctx, err)
 			}
 			upTo = next

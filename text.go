@@ -3,7 +3,9 @@ package remint
 import (
 	"crypto/rand"
 	"fmt"
+	"hash/crc32"
 	"strings"
+	"sync"
 	"unique"
 )
 
@@ -81,7 +83,7 @@ func appendRandom(b []byte, n int) []byte {
 }
 
 func appendSum(b []byte) []byte {
-	sum := crc32c(b)
+	sum := crc32.Checksum(b, castagnoli)
 	var digits [sumLen]byte
 	for i := sumLen - 1; i >= 0; i-- {
 		digits[i] = base62[sum%62]
@@ -90,10 +92,17 @@ func appendSum(b []byte) []byte {
 	return append(b, digits[:]...)
 }
 
-// sumMatches reports whether text, longer than sumLen, ends with the checksum of the rest.
+// texts are buffers for the checksum: what package crc32 is given escapes, and a
+// verification should allocate nothing.
+var texts = sync.Pool{New: func() any { return new([maxPrefix + bodyLen]byte) }}
+
+// sumMatches reports whether text, of more than sumLen bytes and at most as many as fit, ends
+// with the checksum of the rest.
 func sumMatches(text string) bool {
 	body, tail := text[:len(text)-sumLen], text[len(text)-sumLen:]
-	sum := crc32c(body)
+	b := texts.Get().(*[maxPrefix + bodyLen]byte)
+	sum := crc32.Checksum(b[:copy(b[:], body)], castagnoli)
+	texts.Put(b)
 	for i := sumLen - 1; i >= 0; i-- {
 		if tail[i] != base62[sum%62] {
 			return false
@@ -101,34 +110,6 @@ func sumMatches(text string) bool {
 		sum /= 62
 	}
 	return true
-}
-
-// slicing has the tables of the slicing-by-8 method for CRC-32C.
-var slicing = func() (t [8][256]uint32) {
-	t[0] = *castagnoli
-	for i := range 256 {
-		for k := 1; k < 8; k++ {
-			t[k][i] = t[k-1][i]>>8 ^ t[0][t[k-1][i]&0xff]
-		}
-	}
-	return t
-}()
-
-// crc32c is crc32.Checksum with the Castagnoli table. That one calls through a
-// variable, so that what it is given escapes: each verification would allocate.
-func crc32c[T string | []byte](s T) uint32 {
-	crc := ^uint32(0)
-	t := &slicing
-	for len(s) >= 8 {
-		crc ^= uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
-		crc = t[7][crc&0xff] ^ t[6][crc>>8&0xff] ^ t[5][crc>>16&0xff] ^ t[4][crc>>24] ^
-			t[3][s[4]] ^ t[2][s[5]] ^ t[1][s[6]] ^ t[0][s[7]]
-		s = s[8:]
-	}
-	for k := range len(s) {
-		crc = t[0][byte(crc)^s[k]] ^ crc>>8
-	}
-	return ^crc
 }
 
 // Identify returns the ID in text, having checked its form and checksum only:

@@ -2,6 +2,7 @@ package remint
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -56,7 +57,7 @@ type Spec struct {
 // makes a Token that is not zero, and it holds no secret and no digest that could
 // be had from it. The methods of the zero Token return zero values.
 type Token struct {
-	rec *Record
+	h *handle
 	// seen is when it was as it is, in microseconds, and in the two low bits the slot
 	// of the secret that Verify was shown.
 	seen int64
@@ -69,20 +70,22 @@ const (
 	slotOlder
 )
 
-func newToken(rec *Record, which int, now int64) Token { return Token{rec, now<<2 | int64(which)} }
+func newToken(rec *Record, which int, now int64) Token {
+	return Token{&rec.self, now<<2 | int64(which)}
+}
 
 var noRecord = &Record{}
 
 // record returns what t is a handle of, for reading.
 func (t Token) record() *Record {
-	if t.rec == nil {
+	if t.h == nil {
 		return noRecord
 	}
-	return t.rec
+	return t.h.rec
 }
 
 // IsZero reports whether t is the zero Token, which is no token.
-func (t Token) IsZero() bool { return t.rec == nil }
+func (t Token) IsZero() bool { return t.h == nil }
 
 // ID returns the token's public name.
 func (t Token) ID() ID { return t.record().id }
@@ -98,10 +101,10 @@ func (t Token) Parent() ID { return t.record().parent }
 
 // Prefix returns [Spec.Prefix].
 func (t Token) Prefix() string {
-	if t.rec == nil {
+	if t.h == nil {
 		return ""
 	}
-	return t.rec.prefix.Value()
+	return t.h.rec.prefix.Value()
 }
 
 // IsSession reports whether the token was made by [Actor.StartSession].
@@ -134,16 +137,8 @@ func (t Token) ExpiresAt() time.Time {
 // RetiresAt returns when the secret that was shown to [Issuer.Verify] stops
 // although its token goes on; zero if it is not being retired.
 func (t Token) RetiresAt() time.Time {
-	r := t.record()
-	switch t.which() {
-	case slotPrev:
-		if r.prev != nil {
-			return toTime(r.prev.until)
-		}
-	case slotOlder:
-		if r.older != nil {
-			return toTime(r.older.until)
-		}
+	if s := t.record().slot(t.which()); s != nil {
+		return toTime(s.until)
 	}
 	return time.Time{}
 }
@@ -152,11 +147,17 @@ func (t Token) which() int { return int(t.seen & 3) }
 
 // Spec returns what would issue this token again, as last updated.
 func (t Token) Spec() Spec {
-	r := t.record()
+	if t.h == nil {
+		return Spec{}
+	}
+	return t.h.rec.spec()
+}
+
+func (r *record) spec() Spec {
 	return Spec{
 		Name: r.name, Description: r.description, Owner: r.owner,
 		Capabilities: r.caps, Networks: slices.Clone(r.networks), ExpiresAt: toTime(r.expires),
-		Attributes: r.attributeMap(), Parent: r.parent, Prefix: t.Prefix(),
+		Attributes: r.attributeMap(), Parent: r.parent, Prefix: r.prefix.Value(),
 	}
 }
 
@@ -233,6 +234,11 @@ func (t Token) MarshalJSON() ([]byte, error) {
 		t.ID(), s.Name, s.Description, s.Owner, append([]Capability{}, s.Capabilities.list...), s.Networks,
 		s.ExpiresAt, s.Attributes, s.Parent, s.Prefix, t.State(),
 	})
+}
+
+// UnmarshalJSON always fails: only this package makes a Token.
+func (t *Token) UnmarshalJSON([]byte) error {
+	return errors.New("remint: a Token is proof, and is not read from JSON: verify its secret, or get it by its ID")
 }
 
 // String returns the ID.
