@@ -8,8 +8,10 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 
 	"github.com/remint-go/remint"
 	"github.com/remint-go/remint/store"
+	storebolt "github.com/remint-go/remint/store_bolt"
 )
 
 // The yardstick is what a hand-written token check without any feature does: checksum,
@@ -224,5 +227,55 @@ func BenchmarkEndSessions(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkRotate replaces secrets of 1,000 tokens, with as many goroutines.
+func BenchmarkRotate(b *testing.B) {
+	stores := map[string]func(b *testing.B) remint.Store{
+		"memory": func(*testing.B) remint.Store { return new(store.Memory) },
+		"bolt": func(b *testing.B) remint.Store {
+			s, err := storebolt.Open(filepath.Join(b.TempDir(), "bench.db"), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { s.Close() })
+			return s
+		},
+	}
+	for _, kind := range []string{"memory", "bolt"} {
+		for _, goroutines := range []int{1, 64} {
+			b.Run(fmt.Sprintf("%s/goroutines=%d", kind, goroutines), func(b *testing.B) {
+				issuer, err := remint.New(stores[kind](b), nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				op := issuer.Operator("bench")
+				var ids [1000]remint.ID
+				for i := range ids {
+					g, err := op.Issue(b.Context(), remint.Spec{Name: "token", Owner: "owner", Capabilities: remint.Allow("*")})
+					if err != nil {
+						b.Fatal(err)
+					}
+					ids[i] = g.Token.ID()
+				}
+				b.ReportAllocs()
+				b.ResetTimer()
+				var next atomic.Int64
+				var wg sync.WaitGroup
+				for w := range goroutines {
+					wg.Go(func() {
+						// Each has tokens of its own: this is no race.
+						for i := w; next.Add(1) <= int64(b.N); i = (i + goroutines) % (len(ids) / goroutines * goroutines) {
+							if _, err := op.Rotate(b.Context(), ids[i], remint.Rotation{}); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				wg.Wait()
+			})
+		}
 	}
 }
