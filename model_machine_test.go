@@ -1022,7 +1022,7 @@ func newModel(t *rapid.T, stores ...remint.Store) *model {
 }
 
 func TestEveryAnswerIsWhatTheLawsPredict(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkMany(t, 30, func(t *rapid.T) {
 		newModel(t, newMapStore()).drive(40)
 	})
 }
@@ -1030,7 +1030,7 @@ func TestEveryAnswerIsWhatTheLawsPredict(t *testing.T) {
 // Memory is the store that this repository gives, and a mapStore the one that its example
 // shows: driven with the same operations, they agree on every answer.
 func TestMemoryAndMapAgreeOnEveryAnswer(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkMany(t, 15, func(t *rapid.T) {
 		newModel(t, new(store.Memory), newMapStore()).drive(30)
 	})
 }

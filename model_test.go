@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"pgregory.net/rapid"
@@ -33,6 +34,20 @@ func newModelClock() *modelClock {
 func (c *modelClock) now() time.Time          { return time.UnixMicro(c.micros.Load()).UTC() }
 func (c *modelClock) set(t time.Time)         { c.micros.Store(t.UnixMicro()) }
 func (c *modelClock) advance(d time.Duration) { c.set(c.now().Add(d)) }
+
+// checkMany is rapid.Check for properties that need more than its hundred runs.
+func checkMany(t *testing.T, n int, property func(*rapid.T)) {
+	t.Helper()
+	if testing.Short() {
+		n = 1
+	}
+	for range n {
+		rapid.Check(t, property)
+		if t.Failed() {
+			return
+		}
+	}
+}
 
 const (
 	modelLapse     = time.Hour
@@ -228,6 +243,7 @@ type mSec struct {
 	epoch     int       // of the sessions that were started with it
 	confirmed bool
 	gone      bool // out of its token's slots
+	denied    bool // has been refused for what it is, once
 }
 
 func (s *mSec) GoString() string { return s.String() }
@@ -719,6 +735,15 @@ func (m *model) checkVerify() {
 		if t.live(now) {
 			t.lastLive = now
 		}
+		n := 0
+		for _, s := range t.slots() {
+			if s.live(now) {
+				n++
+			}
+		}
+		if n > 3 || t.unc == nil && n > 2 {
+			m.fatalf("%v has %d live secrets", t, n)
+		}
 	}
 	for _, s := range m.secs {
 		s.tok.settle(now)
@@ -740,9 +765,14 @@ func (m *model) verify(s *mSec, from netip.Addr) {
 	}
 	for w, world := range m.worlds {
 		tok, err := world.iss.Verify(context.Background(), s.texts[w], from)
-		if got := mClassOf(err); got != want {
+		got := mClassOf(err)
+		if got != want {
 			m.fatalf("%s: Verify(%v, %v): got %v, want %v", world.name, s, from, got, want)
 		}
+		if s.denied && got != mDenied {
+			m.fatalf("%s: Verify(%v, %v): was denied, and gets %v", world.name, s, from, got)
+		}
+		s.denied = s.denied || w == len(m.worlds)-1 && got == mDenied
 		if err == nil {
 			m.checkToken(w, tok, s.tok)
 			if !tok.RetiresAt().Equal(s.until) && !tok.RetiresAt().Equal(mMin(s.until, s.tok.expires)) {

@@ -11,8 +11,9 @@ import (
 // All methods are safe for concurrent use, and see every Commit that has
 // returned. A canceled context is returned as its own error. Any error that is
 // not named here means that the store failed; there is no need to wrap it. A
-// limit that is not positive selects nothing. Neither the store nor its caller
-// changes a slice after it was passed or returned.
+// limit that is not positive selects nothing. A page of records is full while there are
+// more, and one of events has at least one. A store keeps no slice of a [Batch], and
+// returns none that it keeps.
 type Store interface {
 	// Load returns the record of id, or [ErrNotFound].
 	Load(ctx context.Context, id ID) (*Record, error)
@@ -79,7 +80,8 @@ type Batch struct {
 	Touch []*Record
 	// Log holds events to append, in this order.
 	Log []Event
-	// Trim removes the events up to this Cursor.
+	// Trim removes the events up to this Cursor. One that the store never gave is an
+	// error, and none of the batch is done.
 	Trim Cursor
 }
 
