@@ -1,7 +1,6 @@
 package remint
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -18,7 +17,7 @@ import (
 type attempt struct {
 	i      *Issuer
 	ctx    context.Context
-	now    int64 // the later of the time and the last change of whatever was read
+	now    int64 // when it began; the later of that and the last change of its target
 	actor  string
 	from   netip.Addr
 	seen   []*Record
@@ -52,13 +51,8 @@ func (t *attempt) load(id ID) (*Record, error) {
 		}
 		return nil, unavailable(t.ctx, err)
 	}
-	t.saw(r)
-	return r, nil
-}
-
-func (t *attempt) saw(r *Record) {
 	t.seen = append(t.seen, r)
-	t.now = max(t.now, r.changedAt)
+	return r, nil
 }
 
 // ancestors returns the records from the parent of r to the root, and the reason for which
@@ -73,7 +67,7 @@ func (t *attempt) ancestors(r *Record) (list []*Record, reason string, err error
 			return nil, "", err
 		}
 		if reason == "" {
-			reason = child.isChildOf(p, t.now)
+			reason = t.current(child).isChildOf(t.current(p), t.now)
 		}
 		list = append(list, p)
 		child = p
@@ -122,7 +116,11 @@ func (t *attempt) commit() ([]*Record, error) {
 	if len(t.drafts) == 0 {
 		return nil, nil
 	}
+	if t.late() {
+		return nil, ErrConflict
+	}
 	var b Batch
+	stamp := rand.Uint64() | 1
 	records := make([]*Record, 0, len(t.drafts))
 	for _, d := range t.drafts {
 		put := Put{}
@@ -130,7 +128,7 @@ func (t *attempt) commit() ([]*Record, error) {
 			put.Replaces = d.was.revision
 		}
 		d.revision = put.Replaces + 1
-		d.changedAt = t.now
+		d.changedAt, d.stamp = max(t.now, d.changedAt), stamp
 		put.Record = d.seal()
 		records = append(records, put.Record)
 		b.Put = append(b.Put, put)
@@ -155,9 +153,16 @@ func (t *attempt) commit() ([]*Record, error) {
 	return records, nil
 }
 
+// late reports whether something that was read has stopped since it was judged. No
+// revision tells of that: it stops by the clock.
+func (t *attempt) late() bool {
+	now := t.i.clock()
+	return slices.ContainsFunc(t.seen, func(r *Record) bool { return over(r.nextEnd(t.now), now) })
+}
+
 func (t *attempt) event(d *draft) Event {
 	e := d.ev
-	e.Revision, e.At, e.Kind, e.Token, e.Owner = d.revision, toTime(t.now), d.kind, d.id, d.owner
+	e.Revision, e.At, e.Kind, e.Token, e.Owner = d.revision, toTime(d.changedAt), d.kind, d.id, d.owner
 	e.Actor, e.From = t.actor, t.from
 	if e.Other.IsZero() {
 		e.Other = d.parent
@@ -182,11 +187,10 @@ func (t *attempt) landed(records []*Record) bool {
 	case err != nil || stored.revision < mine.revision:
 		return false
 	case stored.revision == mine.revision:
-		return bytes.Equal(stored.essence(), mine.essence())
+		return stored.stamp == mine.stamp
 	}
-	// Somebody has built on it, if what it made is there.
-	return minted && stored.knows(mine.newest.digest) ||
-		mine.revokedAt != 0 && mine.revokedAt == stored.revokedAt
+	// Somebody has built on it, if the secret that it made is there.
+	return minted && stored.knows(mine.newest.digest)
 }
 
 // knows reports whether a digest is one of the record's, past or present.
@@ -197,21 +201,6 @@ func (r *record) knows(d digest) bool {
 		}
 	}
 	return slices.ContainsFunc(r.retired, func(x retired) bool { return x.digest == d })
-}
-
-// essence is what a Touch does not alter, of a record whose newest secret was not
-// digested anew.
-func (r *Record) essence() []byte {
-	c := r.clone()
-	c.newest.usedAt = 0
-	for _, s := range []*slot{c.prev, c.older} {
-		if s != nil {
-			s.usedAt, s.digest, s.pepper = 0, digest{1}, 0
-		}
-	}
-	c.pruneAt, c.pruneEpoch = 0, 0
-	b, _ := c.seal().AppendBinary(nil) // its error is always nil
-	return b
 }
 
 // again waits before an operation is judged for the n-th time.

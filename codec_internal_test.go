@@ -89,6 +89,8 @@ func TestNoFieldOfARecordIsLostInItsStoredForm(t *testing.T) {
 				r.description = "description"
 			case "issuedBy":
 				r.issuedBy = "somebody"
+			case "stamp":
+				r.stamp = 7
 			case "payload":
 				r.payload = "payload"
 			}

@@ -75,7 +75,7 @@ func goldenStates() []goldenState {
 		}},
 		{"issued-at-the-edges", func(b *bed) remint.ID {
 			return b.issue(remint.Spec{
-				Owner: strings.Repeat("\xff", 255), Name: strings.Repeat("n", 256), ExpiresAt: time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC),
+				Owner: strings.Repeat("o", 255), Name: strings.Repeat("n", 256), ExpiresAt: time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC),
 			}).Token.ID()
 		}},
 		{"issued-peppered", func(b *bed) remint.ID {
@@ -558,7 +558,7 @@ func TestEveryRecordThatOperationsMakeIsReadAsItWasWritten(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(rt, "op") {
 			case 0:
 				spec := remint.Spec{
-					Name: rapid.StringMatching(`[a-zé]{0,9}`).Draw(rt, "name"), Owner: rapid.SampledFrom([]string{"", "o", "\xff"}).Draw(rt, "owner"),
+					Name: rapid.StringMatching(`[a-zé]{0,9}`).Draw(rt, "name"), Owner: rapid.SampledFrom([]string{"", "o", "ö"}).Draw(rt, "owner"),
 					Attributes: rapid.MapOfN(rapid.StringN(1, 5, 20), rapid.StringN(0, 5, 20), 0, 5).Draw(rt, "attributes"),
 				}
 				if rapid.Bool().Draw(rt, "expires") {

@@ -8,18 +8,14 @@ import (
 
 // Confirmation: the first use of a secret that a rotation handed out.
 
-// confirm stores the first use of c's secret, and returns its token as it is then.
-// ErrConflict means that something which was read to judge c has changed.
-func (i *Issuer) confirm(ctx context.Context, c *credential, from netip.Addr) (Token, error) {
+// confirm stores the first use of c's secret, which was judged at that time, and returns
+// its token as it is then. ErrConflict means that something which was read to judge c has
+// changed, or stopped.
+func (i *Issuer) confirm(ctx context.Context, c *credential, from netip.Addr, now int64) (Token, error) {
 	t := i.begin(ctx, c.rec.id.String(), from)
-	t.saw(c.rec)
-	for _, a := range c.ancestors[:c.n] {
-		t.saw(a)
-	}
-	if c.judgeLife(t.now); c.reason != "" {
-		// It stopped since it was judged, or by the clock of whoever changed it last.
-		return Token{}, i.deny(ctx, Event{Token: c.rec.id, Owner: c.rec.owner, From: from, Reason: c.reason})
-	}
+	t.now = now
+	t.seen = append(t.seen, c.rec)
+	t.seen = append(t.seen, c.ancestors[:c.n]...)
 	if err := t.confirm(c.rec); err != nil {
 		return Token{}, err
 	}
@@ -80,6 +76,10 @@ func (r *record) settle(now, retention int64) {
 	}
 	if r.older != nil && over(r.older.until, now) {
 		r.retire(&r.older, r.older.until, retention)
+	}
+	if over(r.newest.until, now) {
+		r.remember(&r.newest, r.newest.until, retention)
+		r.newest = slot{}
 	}
 }
 

@@ -94,8 +94,7 @@ func (t *attempt) newRecord(c *caller, spec Spec, field string, at *place) (reco
 		}
 		above = append([]*Record{parent}, above...)
 	}
-	if c.kind == actorBearer && at == nil && !c.who.parent.IsZero() &&
-		!slices.ContainsFunc(above, func(r *Record) bool { return r.id == c.who.parent }) {
+	if !c.below(above) {
 		return record{}, ErrForbidden // it would escape what ends its issuer
 	}
 	attributes := attributesOf(spec.Attributes)
@@ -161,7 +160,7 @@ type Query struct {
 	Owner     string // a bounded actor finds nothing of any but its own
 	AllOwners bool   // only an Operator, else [ErrForbidden]; Owner and Parent are ignored
 	Parent    ID     // the children of this token instead; Owner is ignored
-	Ended     bool   // revoked and expired ones too
+	Ended     bool   // also what does not live: revoked, expired, retired, lapsed, under an ended ancestor
 	After     ID     // only what comes after this token, to resume
 }
 
@@ -295,8 +294,11 @@ func (t *attempt) update(c *caller, r *Record, above []*Record, was, spec Spec) 
 	if err := c.covers(next.caps, next.attributes, next.networks, above); err != nil {
 		return err
 	}
-	if c.isSelf(r) && r.expires != 0 && (next.expires == 0 || next.expires > r.expires) {
-		return ErrForbidden // nobody makes the credential last longer by which it acts
+	if c.isSelf(r) {
+		// Nobody loosens the credential by which it acts: not in time, and not in place.
+		if r.expires != 0 && (next.expires == 0 || next.expires > r.expires) || !networksWithin(next.networks, r.networks) {
+			return ErrForbidden
+		}
 	}
 	if len(above) > 0 {
 		if !above[0].caps.Contains(spec.Capabilities) {

@@ -51,6 +51,24 @@ func (r *record) endsAt() int64 {
 	return end
 }
 
+// nextEnd returns the first planned end, of the token or of one of its secrets, that is
+// after now; 0 if there is none.
+func (r *record) nextEnd(now int64) (next int64) {
+	ends := [...]int64{r.expires, r.until, r.lapseAt, r.newest.until, 0, 0}
+	if r.prev != nil {
+		ends[4] = r.prev.until
+	}
+	if r.older != nil {
+		ends[5] = r.older.until
+	}
+	for _, end := range ends {
+		if end > now {
+			next = earliest(next, end)
+		}
+	}
+	return next
+}
+
 // lapsed reports whether the newest secret was not used in the time it had.
 func (r *record) lapsed(now int64) bool { return !r.newest.confirmed && over(r.lapseAt, now) }
 
@@ -93,6 +111,18 @@ func (r *record) sessionSlot(epoch uint64, now int64) int {
 	return -1
 }
 
+// sessionSuperseded reports whether a session with that epoch only authenticates: one of the
+// live secrets that bear it does. With KeepSessions there may be two, and a session has no
+// more standing than the one that it was started with.
+func (r *record) sessionSuperseded(epoch uint64, now int64) bool {
+	for which := slotNewest; which <= slotOlder; which++ {
+		if r.slotLive(which, now) && r.slot(which).sessions == epoch && r.superseded(which) {
+			return true
+		}
+	}
+	return false
+}
+
 // A view is which secret plays which part at some time.
 type view struct{ current, unconfirmed, retiring *slot }
 
@@ -129,7 +159,7 @@ func (r *record) currentSlot(now int64) int {
 }
 
 // isChildOf returns the reason for which r, whose parent is p, is not live, or "".
-func (r *record) isChildOf(p *Record, now int64) string {
+func (r *record) isChildOf(p *record, now int64) string {
 	switch {
 	case p.ended(now) != "" || p.epoch != r.parentEpoch:
 		return ReasonParent

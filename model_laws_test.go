@@ -563,6 +563,28 @@ func TestSweepRemovesARecordOnce(t *testing.T) {
 	}
 }
 
+func TestKeepSessionsBringsNoSessionBackThatHasStopped(t *testing.T) {
+	clock := newModelClock()
+	w := newMWorld("w", newMapStore(), clock, remint.Options{Lapse: modelLapse})
+	op := w.iss.Operator("op")
+	g := must(op.Issue(ctxBG, remint.Spec{Owner: "a"}))(t)
+	id := g.Token.ID()
+	session := must(op.StartSession(ctxBG, id, remint.Session{}))(t)
+	// The first secret stops in a minute: what replaces it is not used, and replaced itself.
+	must(op.Rotate(ctxBG, id, remint.Rotation{Retire: remint.RetireAfter(time.Minute)}))(t)
+	must(op.Rotate(ctxBG, id, remint.Rotation{Retire: remint.RetireAfterFirstUse(0), Successor: &remint.Successor{}}))(t)
+	clock.advance(time.Minute)
+	for _, s := range []remint.Grant{g, session} {
+		if _, err := w.iss.Verify(ctxBG, s.Secret.Reveal(), mAddrs[0]); !errors.Is(err, remint.ErrDenied) {
+			t.Fatalf("the secret and its session should have stopped: %v", err)
+		}
+	}
+	must(op.Rotate(ctxBG, id, remint.Rotation{KeepSessions: true}))(t)
+	if _, err := w.iss.Verify(ctxBG, session.Secret.Reveal(), mAddrs[0]); !errors.Is(err, remint.ErrDenied) {
+		t.Errorf("a session that had stopped works again: %v", err)
+	}
+}
+
 func TestARotationNeverHandsOutADeadSecret(t *testing.T) {
 	clock := newModelClock()
 	w := newMWorld("w", newMapStore(), clock, remint.Options{Lapse: modelLapse})
@@ -615,5 +637,22 @@ func TestRetiresAtSaysWhenThePresentedSecretStops(t *testing.T) {
 	clock.set(end)
 	if _, err := w.iss.Verify(ctxBG, g.Secret.Reveal(), mAddrs[0]); !errors.Is(err, remint.ErrDenied) {
 		t.Errorf("it is accepted: %v", err)
+	}
+}
+
+// A bearer's first use may end what it issues under: that is one commit, and is judged as if
+// the use came first.
+func TestNothingIsIssuedUnderWhatTheIssuersFirstUseEnds(t *testing.T) {
+	clock := newModelClock()
+	w := newMWorld("w", newMapStore(), clock, remint.Options{Lapse: modelLapse})
+	op := w.iss.Operator("op")
+	g := must(op.Issue(ctxBG, remint.Spec{Owner: "a", Capabilities: remint.Allow("*")}))(t)
+	next := must(op.Rotate(ctxBG, g.Token.ID(), remint.Rotation{Retire: remint.RetireAfterFirstUse(0), Successor: &remint.Successor{}}))(t)
+	child, err := w.iss.Bearer(next.Secret.Reveal(), mAddrs[0]).Issue(ctxBG, remint.Spec{Parent: g.Token.ID()})
+	if err == nil {
+		_, err := w.iss.Verify(ctxBG, child.Secret.Reveal(), mAddrs[0])
+		t.Errorf("the issue succeeded, and its secret gets %v; want ErrEnded", err)
+	} else if !errors.Is(err, remint.ErrEnded) {
+		t.Error(err)
 	}
 }

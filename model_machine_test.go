@@ -104,7 +104,7 @@ func (m *model) judgeSpec(a mActor, parent *mTok, caps []remint.Capability, nets
 		set.addIf(bad, mForbidden)
 	}
 	set.addIf(!a.capsWithin(caps), mForbidden)
-	set.addIf(a.sec != nil && !mNetsWithin(reach(nets, parent), reach(a.sec.tok.nets, a.sec.tok.parent)), mForbidden)
+	set.addIf(a.sec != nil && !a.reaches(nets, parent), mForbidden)
 }
 
 // begin notes that an operation of a confirms its secret, whatever comes of it.
@@ -128,8 +128,10 @@ func (m *model) endedBy(t *mTok, set *mSet) {
 	if t.live(now) {
 		return
 	}
-	if m.wasLive[t] && len(*set) == 0 {
-		set.add(mOK)
+	for x := t; x != nil; x = x.parent {
+		if m.wasLive[x] && !x.live(now) && len(*set) == 0 {
+			set.add(mOK)
+		}
 	}
 	set.add(mEnded)
 	if t.parent != nil && !t.parent.live(now) {
@@ -274,6 +276,7 @@ func (m *model) startSession() {
 		want.addIf(life < 0, mInput)
 	} else {
 		a.touch(t, now, false, &want)
+		a.hold(t, &want)
 		m.endedBy(t, &want)
 		want.addIf(t.cur.gone || mPassed(t.cur.until, now), mEnded) // no secret to start it with
 		if t.session {
@@ -438,7 +441,8 @@ func (m *model) update() {
 		if a.sec != nil {
 			set := !maps.Equal(attrs, t.attrs)
 			want.addIf(set, mForbidden)
-			want.addIf(later && (t == a.sec.tok || t == a.acting()), mForbidden)
+			self := t == a.sec.tok || t == a.acting()
+			want.addIf(self && (later || !mNetsWithin(nets, t.nets)), mForbidden)
 		}
 		want.addIf(!expires.IsZero() && !now.Before(expires), mInput)
 		if len(want) > 0 && !slices.Contains(want, mEnded) {
@@ -621,6 +625,7 @@ func (m *model) cancel() {
 		want.addIf(!a.full(now), mForbidden)
 	} else {
 		a.touch(t, now, false, &want)
+		a.replaces(t, &want)
 		m.endedBy(t, &want)
 	}
 	_, got := m.run(fmt.Sprintf("CancelRotation(%v)", t), a, want, func(w int, act remint.Actor) (any, error) {
@@ -643,11 +648,11 @@ func (m *model) cancel() {
 			dropped = false
 		}
 		if dropped && t.succ != nil && !t.succ.used && !t.replaceable() {
-			t.succ = nil
+			t.succ, t.retireAt = nil, time.Time{}
 		}
 		if t.succ != nil && !t.succ.used && (t.replaceable() && !t.succ.ended(now) || !t.retireAt.IsZero()) {
 			changed = append(changed, t.succ)
-			t.succ.dropped = true
+			t.succ.dropped = t.succ.dropped || !t.succ.ended(now) // silent: what had ended is only let go
 			t.succ = nil
 			t.retireAt = time.Time{} // and what was planned for that
 		}
@@ -667,6 +672,7 @@ func (m *model) finish() {
 		want.addIf(!a.full(now), mForbidden)
 	} else {
 		a.touch(t, now, false, &want)
+		a.replaces(t, &want)
 		m.endedBy(t, &want)
 		want.addIf(t.unc != nil || t.ret != nil && !t.cur.confirmed, mConflict)
 		want.addIf(t.succ != nil && !t.succ.used && !t.succ.ended(now), mConflict)
@@ -759,6 +765,11 @@ func (m *model) rotate() {
 		want.addIf(!a.full(now), mForbidden)
 	} else {
 		a.touch(t, now, false, &want)
+		a.hold(t, &want)
+		a.replaces(t, &want)
+		if p := t.pred; p != nil && a.sec != nil && mIsAncestor(p, a.acting()) {
+			want = append(want, mForbidden, mOK)
+		}
 		want.addIf(ifRev != 0 && ifRev != cur, mConflict)
 		want.addIf(t.succ != nil && t.succ.used, mConflict)
 		ancestorsDead := t.parent != nil && (t.parent.epoch != t.parentEpoch || !t.parent.live(now))
@@ -835,6 +846,9 @@ func (t *mTok) replaceable() bool {
 // rotated notes a new secret of t.
 func (m *model) rotated(t *mTok, mode string, d time.Duration, keep bool, gs []remint.Grant) {
 	now := m.now()
+	if !t.used && !t.lapse.IsZero() {
+		t.lapse = now.Add(modelLapse)
+	}
 	t.settle(now)
 	out, older, sessions := t.cur, t.ret, t.cur.epoch
 	switch {
@@ -853,6 +867,9 @@ func (m *model) rotated(t *mTok, mode string, d time.Duration, keep bool, gs []r
 			out.until = mMin(out.until, t.retireAt)
 		}
 		t.retireAt = time.Time{}
+	}
+	if out != nil && mPassed(out.until, now) {
+		sessions = m.newEpoch() // they have stopped with it, and nothing brings them back
 	}
 	wasUsed := t.used
 	s := m.addSec(t, gs, false)
@@ -890,7 +907,10 @@ func (m *model) rotatedTo(t *mTok, mode string, d time.Duration, gs []remint.Gra
 	now := m.now()
 	if p := t.pred; p != nil && p.succ == t && !t.used && !p.revoked && !p.removed {
 		// Nobody has used t: n takes its place, with what was planned for that.
-		n := &mTok{owner: t.owner, caps: caps, nets: nets, attrs: attrs, expires: expires, parent: t.parent, pred: p, lapse: t.lapse}
+		n := &mTok{owner: t.owner, caps: caps, nets: nets, attrs: attrs, expires: expires, parent: t.parent, pred: p}
+		if !t.lapse.IsZero() {
+			n.lapse = now.Add(modelLapse)
+		}
 		m.addTok(n, gs, false)
 		p.succ, t.dropped = n, true
 		return n
@@ -915,6 +935,9 @@ func (m *model) rotatedTo(t *mTok, mode string, d time.Duration, gs []remint.Gra
 	}
 	if mode != "afu" && t.ret != nil {
 		t.ret.gone, t.ret = true, nil
+	}
+	if out != nil && mPassed(out.until, now) {
+		out = nil // it has stopped
 	}
 	alive := !t.ended(now) && out != nil && out.until.IsZero()
 	switch {

@@ -520,21 +520,24 @@ func (a mActor) capsWithin(c []remint.Capability) bool {
 	return true
 }
 
-// reach is where a token with these networks under parent works from. A child's own
-// networks are within its parent's, if it has any.
-func reach(nets []netip.Prefix, parent *mTok) []netip.Prefix {
-	for ; len(nets) == 0 && parent != nil; parent = parent.parent {
-		nets = parent.nets
+// reaches says whether a token with these networks under parent works only where the bearer
+// does, whatever becomes of other tokens' networks.
+func (a mActor) reaches(nets []netip.Prefix, parent *mTok) bool {
+	for o := a.sec.tok; o != nil; o = o.parent {
+		below := parent == o || parent != nil && mIsAncestor(o, parent)
+		if !below && !mNetsWithin(nets, o.nets) {
+			return false
+		}
 	}
-	return nets
+	return true
 }
 
 // within is rule 4's test.
-func (a mActor) within(caps []remint.Capability, reaches []netip.Prefix, attrs map[string]string) bool {
-	if !a.capsWithin(caps) {
+func (a mActor) within(t *mTok) bool {
+	if !a.capsWithin(t.caps) {
 		return false
 	}
-	return a.sec == nil || mNetsWithin(reaches, reach(a.sec.tok.nets, a.sec.tok.parent)) && maps.Equal(attrs, a.sec.tok.attrs)
+	return a.sec == nil || a.reaches(t.nets, t.parent) && maps.Equal(t.attrs, a.sec.tok.attrs)
 }
 
 // acting is the token as which a bearer acts: a managing session's parent.
@@ -564,9 +567,9 @@ func (a mActor) full(now time.Time) bool {
 	}
 	p := t.parent
 	p.settle(now)
-	return slices.ContainsFunc(p.slots(), func(s *mSec) bool {
-		return s.epoch == t.sessEpoch && !mPassed(s.until, now) && s.standing(now)
-	})
+	bears := func(s *mSec) bool { return s.epoch == t.sessEpoch && !mPassed(s.until, now) }
+	return slices.ContainsFunc(p.slots(), bears) &&
+		!slices.ContainsFunc(p.slots(), func(s *mSec) bool { return bears(s) && !s.standing(now) })
 }
 
 func mIsAncestor(anc, t *mTok) bool {
@@ -587,7 +590,22 @@ func (a mActor) touch(t *mTok, now time.Time, ends bool, set *mSet) {
 	if a.sec != nil {
 		set.addIf(mIsAncestor(t, a.acting()), mForbidden)
 	}
-	set.addIf(!ends && !a.within(t.caps, reach(t.nets, t.parent), t.attrs), mForbidden)
+	set.addIf(!ends && !a.within(t), mForbidden)
+	set.addIf(!ends && a.sec != nil && t.session && t.manages && mIsAncestor(t.parent, a.acting()), mForbidden)
+}
+
+// hold is what is judged, beyond touch, of whoever gets a secret of t.
+func (a mActor) hold(t *mTok, set *mSet) {
+	if a.sec != nil && a.acting().parent != nil {
+		set.addIf(!mIsAncestor(a.acting().parent, t), mForbidden)
+	}
+}
+
+// replaces is what is judged of whoever drops t's unused successor.
+func (a mActor) replaces(t *mTok, set *mSet) {
+	if a.sec != nil && t.replaceable() {
+		set.addIf(mIsAncestor(t.succ, a.acting()), mForbidden)
+	}
 }
 
 // run does one operation in all worlds, which must agree with each other and with want.

@@ -42,6 +42,7 @@ type record struct {
 	startedBy   uint64         // a session: the slot.sessions of the secret it was started with
 
 	revision   uint64
+	stamp      uint64 // of the commit that made this revision, to know one's own by
 	lastGen    uint64 // the highest generation that there ever was
 	successor  ID
 	expires    int64 // Spec.ExpiresAt

@@ -55,6 +55,7 @@ const (
 	tagCapability  = 31<<1 | 1 // repeated
 	tagNetwork     = 32<<1 | 1 // repeated
 	tagAttribute   = 33<<1 | 1 // repeated: name and value, each with its length
+	tagStamp       = 34 << 1
 	tagPayload     = 63<<1 | 1
 )
 
@@ -146,6 +147,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 		b = append(binary.AppendUvarint(b, uint64(len(a.name))), a.name...)
 		b = append(binary.AppendUvarint(b, uint64(len(a.value))), a.value...)
 	}
+	b = appendUint(b, tagStamp, r.stamp)
 	b = appendBytes(b, tagPayload, r.payload)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
 }
@@ -322,6 +324,8 @@ func ParseRecord(data []byte) (*Record, error) {
 			r.networks = append(r.networks, n)
 		case tagAttribute:
 			r.attributes = append(r.attributes, d.attribute())
+		case tagStamp:
+			r.stamp = d.num
 		case tagPayload:
 			r.payload = string(d.bytes)
 		default:

@@ -40,16 +40,6 @@ func textProblem(s string, most int) string {
 	return ""
 }
 
-func ownerProblem(s string) string {
-	if len(s) > maxOwner {
-		return fmt.Sprintf("has %d bytes, and may have %d", len(s), maxOwner)
-	}
-	if k := strings.IndexByte(s, 0); k >= 0 {
-		return fmt.Sprintf("has a NUL at byte %d", k)
-	}
-	return ""
-}
-
 // check adds the problems of what a Spec says by itself, with fields named below field.
 func (s *Spec) check(field string, p *problems) {
 	text := func(name, problem string) {
@@ -59,7 +49,7 @@ func (s *Spec) check(field string, p *problems) {
 	}
 	text("Name", textProblem(s.Name, maxName))
 	text("Description", textProblem(s.Description, maxDescription))
-	text("Owner", ownerProblem(s.Owner))
+	text("Owner", textProblem(s.Owner, maxOwner))
 
 	size := 0
 	for _, c := range s.Capabilities.list {

@@ -266,31 +266,36 @@ func (s *sweeper) prune(r *Record) (done bool, err error) {
 	return true, nil
 }
 
-// trim removes events that are older than Retention, page by page.
+// trim removes events that are older than Retention, page by page, with those among them
+// that a clock which was ahead dated later than now.
 func (s *sweeper) trim() error {
-	before := toTime(s.now - s.i.retention)
+	before, now := toTime(s.now-s.i.retention), toTime(s.now)
 	var at, upTo Cursor
 	for n := 0; n < sweepEvents; {
 		page, next, err := s.i.store.Events(s.ctx, at, eventPage)
 		if err != nil {
 			return unavailable(s.ctx, err)
 		}
-		old := 0
-		for old < len(page) && page[old].At.Before(before) {
-			old++
+		old, young := 0, false
+		for k, e := range page {
+			if e.At.Before(before) {
+				old = k + 1
+			} else if young = !e.At.After(now); young {
+				break
+			}
 		}
-		if old == len(page) && old > 0 {
-			at, upTo, n = next, next, n+old
-			continue
-		}
-		if old > 0 {
+		switch {
+		case len(page) > 0 && old == len(page):
+			upTo = next
+		case old > 0:
 			// The cursor between two events is had by asking for as many as come before it.
-			if _, next, err = s.i.store.Events(s.ctx, at, old); err != nil {
+			if _, upTo, err = s.i.store.Events(s.ctx, at, old); err != nil {
 				return unavailable(s.ctx, err)
 			}
-			upTo = next
 		}
-		break
+		if at, n = next, n+len(page); young || len(page) == 0 {
+			break
+		}
 	}
 	if upTo == "" {
 		return nil

@@ -21,6 +21,7 @@ type Spec struct {
 	// Owner is whose token it is: a user, an organization, a tenant. No actor
 	// that is bounded to one owner ever sees another's tokens. Empty: the
 	// parent's owner, a Member's or Bearer's own, or, in a service with only one, "".
+	// At most 255 bytes, without control characters.
 	Owner string
 
 	// Capabilities are what the token may do. The zero value: nothing.
@@ -37,7 +38,7 @@ type Spec struct {
 
 	// Attributes are the service's own notes: a user's ID, a plan, a rate
 	// limit. remint never judges them. A Bearer cannot set them: what it issues has
-	// the bearer's. At most 64, of at most 4096 bytes in all.
+	// the bearer's, as they are then. At most 64, of at most 4096 bytes in all.
 	Attributes map[string]string
 
 	// Parent makes the token a child of another, with the same owner and
@@ -272,7 +273,8 @@ type State struct {
 	Unconfirmed SecretState `json:"unconfirmed,omitzero"`
 	Retiring    SecretState `json:"retiring,omitzero"`
 
-	// IssuedBy is the actor that issued the token, as in [Event.Actor].
+	// IssuedBy is the actor that issued the token, as in [Event.Actor]: a bearer's ID, or
+	// the name that the service gave an Operator or Member. Names should not look like IDs.
 	IssuedBy string `json:"issued_by"`
 
 	// Epoch rises whenever the token's descendants are ended.
