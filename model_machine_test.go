@@ -655,6 +655,7 @@ func (m *model) cancel() {
 			t.succ.dropped = t.succ.dropped || !t.succ.ended(now) // silent: what had ended is only let go
 			t.succ = nil
 			t.retireAt = time.Time{} // and what was planned for that
+			t.cur.until = time.Time{}
 		}
 	}
 	m.after(a, changed...)
@@ -781,6 +782,8 @@ func (m *model) rotate() {
 		switch {
 		case t.revoked || t.dropped || lapsed || ancestorsDead:
 			m.endedBy(t, &want)
+		case t.retired && !unusedRetired: // expired, too, or not
+			want.add(mEnded)
 		case mPassed(t.expires, now):
 			want.addIf(succ == nil || !said, mEnded)
 			want.addIf(succ != nil && !said, mInput)
