@@ -1,0 +1,101 @@
+// Package httpadapter puts a [remint.Issuer] in front of net/http handlers, and
+// serves the documented token routes of PocketPaw, Axiom and Katapult.
+//
+// [Adapter.Authenticate] and [Adapter.Require] guard the service's own handlers; the
+// Mount methods put a format's routes on the service's own mux:
+//
+//	web := httpadapter.New(issuer, nil)
+//	mux.Handle("GET /reports", web.Require("reports:read", reports))
+//	web.MountPocketPaw(mux, nil) // POST /api/token/regenerate
+//
+// # Who acts
+//
+// Every route acts as the caller's [remint.Issuer.Bearer], and everything is judged by the
+// operation itself: what a route reads before that only says which operation it is, and
+// either cannot change (an owner, a prefix, a parent) or is judged again. The owner is the
+// token's, whatever the request says.
+//
+// # Caveats
+//
+// A bearer token in clear text is anybody's: serve these routes over TLS. Behind a proxy,
+// every client has the proxy's address until [Options.TrustedProxies] names it, so that a
+// token's networks are judged by that. The timeouts are the [http.Server]'s: set them. The
+// routes here bound their bodies, to 64 KiB and, where ReadTimeout is not set, to 10 seconds.
+package httpadapter
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/remint-go/remint"
+)
+
+// Options configure an [Adapter]. The zero value and nil are ready for use.
+type Options struct {
+	// TrustedProxies may name the client in X-Forwarded-For, which is read from
+	// the right. None: the client is RemoteAddr. Name the proxies only, not the networks
+	// that clients are in as well: whoever is here may claim to be anybody.
+	TrustedProxies []netip.Prefix
+
+	// Error is told of what is not the client's fault: the cause of every answer of
+	// 500 or more. Nil: nobody is told. It must not block. What it is told holds no secret;
+	// the request that it is given does.
+	Error func(*http.Request, error)
+}
+
+// An Adapter is safe for concurrent use.
+type Adapter struct {
+	issuer  *remint.Issuer
+	proxies []netip.Prefix
+	onError func(*http.Request, error)
+}
+
+// New returns an Adapter over issuer. It panics if issuer is nil or a trusted proxy is not
+// a valid prefix: a service that is set up so could only fail later.
+func New(issuer *remint.Issuer, opts *Options) *Adapter {
+	if issuer == nil {
+		panic("httpadapter: New with a nil issuer")
+	}
+	a := &Adapter{issuer: issuer}
+	if opts == nil {
+		return a
+	}
+	a.onError = opts.Error
+	for i, p := range opts.TrustedProxies {
+		q, ok := plainPrefix(p)
+		if !ok {
+			panic(fmt.Sprintf("httpadapter: Options.TrustedProxies[%d] is not a network", i))
+		}
+		a.proxies = append(a.proxies, q)
+	}
+	return a
+}
+
+// prefixOf returns the prefix of a format's tokens: what the option says, or else standard, or
+// else the issuer's default. It panics if the issuer has no such prefix.
+func (a *Adapter) prefixOf(option, said, standard string) string {
+	all := a.issuer.Prefixes()
+	prefix := cmp.Or(said, standard, all[0])
+	if !slices.Contains(all, prefix) {
+		panic(fmt.Sprintf("httpadapter: %s is %q, and the issuer has only %q: add it to remint.Options.Prefixes, or set %s to one of them",
+			option, prefix, all, option))
+	}
+	return prefix
+}
+
+// mustRetire panics if no rotation accepts r.
+func mustRetire(option string, r remint.Retirement) {
+	if err := r.Validate(); err != nil {
+		panic(fmt.Sprintf("httpadapter: %s: %v", option, err))
+	}
+}
+
+// report tells the service what went wrong on its side.
+func (a *Adapter) report(r *http.Request, err error) {
+	if a.onError != nil {
+		a.onError(r, err)
+	}
+}
