@@ -77,8 +77,12 @@ func BenchmarkLoad(b *testing.B) {
 	for _, tokens := range []int{1000, 100_000} {
 		s := benchStore(b, tokens, &Options{CacheBytes: 1 << 30})
 		ctx := context.Background()
+		ids := make([]remint.ID, 1<<17)
+		for i := range ids {
+			ids[i] = benchID(i % tokens)
+		}
 		load := func(i int) {
-			if _, err := s.Load(ctx, benchID(i%tokens)); err != nil {
+			if _, err := s.Load(ctx, ids[i%len(ids)]); err != nil {
 				b.Error(err)
 			}
 		}
@@ -99,7 +103,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(fmt.Sprintf("from the file/tokens=%d", tokens), func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if _, err := s.loadFile(benchID(i % tokens)); err != nil {
+				if _, err := s.loadFile(ids[i%len(ids)]); err != nil {
 					b.Error(err)
 				}
 			}
@@ -117,28 +121,15 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkCommit(b *testing.B) {
 	for _, tokens := range []int{1000, 100_000} {
 		for _, writers := range []int{1, 8, 64} {
-			b.Run(fmt.Sprintf("tokens=%d/writers=%d/store", tokens, writers), func(b *testing.B) {
-				s := benchStore(b, tokens, nil)
-				commitAll(b, tokens, writers, func(r *remint.Record, e remint.Event) error {
-					return s.Commit(context.Background(), remint.Batch{
-						Put: []remint.Put{{Record: r, Replaces: r.Revision() - 1}}, Log: []remint.Event{e},
-					})
+			run := func(name string, begin func(*Store) committer) {
+				tb := sync.OnceValue(func() *rotation { return &rotation{s: benchStore(b, tokens, nil)} })
+				b.Run(fmt.Sprintf("tokens=%d/writers=%d/%s", tokens, writers, name), func(b *testing.B) {
+					tb().run(b, tokens, writers, begin)
 				})
-			})
-			b.Run(fmt.Sprintf("tokens=%d/writers=%d/bbolt by hand in groups", tokens, writers), func(b *testing.B) {
-				s := benchStore(b, tokens, nil)
-				g := newByHand(s)
-				defer close(g.in)
-				commitAll(b, tokens, writers, g.commit)
-			})
-			b.Run(fmt.Sprintf("tokens=%d/writers=%d/bbolt Update for each", tokens, writers), func(b *testing.B) {
-				s := benchStore(b, tokens, nil)
-				commitAll(b, tokens, writers, func(r *remint.Record, e remint.Event) error {
-					c := &handCommit{record: encode(r), id: r.ID()}
-					c.event, _ = e.AppendBinary(nil)
-					return s.db.Update(func(tx *bbolt.Tx) error { return c.put(s, tx) })
-				})
-			})
+			}
+			run("store", throughStore)
+			run("bbolt by hand in groups", byHand)
+			run("bbolt Update for each", forEach)
 		}
 	}
 	b.Run("yardstick: append 4 KiB and fsync", func(b *testing.B) {
@@ -158,12 +149,66 @@ func BenchmarkCommit(b *testing.B) {
 	})
 }
 
-// commitAll commits b.N times, each writer to tokens of its own.
-func commitAll(b *testing.B, tokens, writers int, commit func(*remint.Record, remint.Event) error) {
-	revisions := make([]uint64, tokens)
-	for i := range revisions {
-		revisions[i] = 1
+// BenchmarkCommitWithFreePages commits one record and one event at a time to a file with many
+// free pages, as a long transaction of an application leaves them.
+func BenchmarkCommitWithFreePages(b *testing.B) {
+	const tokens = 1000
+	for _, pages := range []int{0, 100_000} {
+		for name, always := range map[string]bool{"store": false, "with the list always written": true} {
+			tb := sync.OnceValue(func() *rotation {
+				s := benchStore(b, tokens, nil)
+				addFreePages(b, s, tokens, pages)
+				s.owned = !always // or it would decide
+				s.db.NoFreelistSync = false
+				return &rotation{s: s}
+			})
+			b.Run(fmt.Sprintf("pages=%d/%s", pages, name), func(b *testing.B) {
+				tb().run(b, tokens, 1, throughStore)
+			})
+		}
 	}
+}
+
+// addFreePages holds a transaction open while records are rewritten.
+func addFreePages(b *testing.B, s *Store, tokens, pages int) {
+	b.Helper()
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer tx.Rollback()
+	s.db.NoSync = true
+	defer func() { s.db.NoSync = false }()
+	for n := 0; s.db.Stats().PendingPageN < pages; n += 64 {
+		var batch remint.Batch
+		for i := range 64 {
+			batch.Touch = append(batch.Touch, benchRecord((n+i)%tokens, 1))
+		}
+		if err := s.Commit(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A rotation commits to the tokens of a store, in all the rounds of a benchmark.
+type rotation struct {
+	s         *Store
+	revisions []uint64
+}
+
+// A committer commits a record, which replaces that of the revision before, and an event.
+type committer struct {
+	commit func(*remint.Record, remint.Event) error
+	end    func()
+}
+
+// run commits b.N times, each writer to tokens of its own.
+func (r *rotation) run(b *testing.B, tokens, writers int, begin func(*Store) committer) {
+	for len(r.revisions) < tokens {
+		r.revisions = append(r.revisions, 1)
+	}
+	c := begin(r.s)
+	defer c.end()
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	var all sync.WaitGroup
@@ -175,9 +220,9 @@ func commitAll(b *testing.B, tokens, writers int, commit func(*remint.Record, re
 				if n >= tokens {
 					n = w
 				}
-				revisions[n]++
-				r := benchRecord(n, revisions[n])
-				if err := commit(r, benchEvent(r)); err != nil {
+				r.revisions[n]++
+				record := benchRecord(n, r.revisions[n])
+				if err := c.commit(record, benchEvent(record)); err != nil {
 					b.Error(err)
 					return
 				}
@@ -188,44 +233,33 @@ func commitAll(b *testing.B, tokens, writers int, commit func(*remint.Record, re
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 }
 
+func throughStore(s *Store) committer {
+	return committer{func(r *remint.Record, e remint.Event) error {
+		return s.Commit(context.Background(), remint.Batch{
+			Put: []remint.Put{{Record: r, Replaces: r.Revision() - 1}}, Log: []remint.Event{e},
+		})
+	}, func() {}}
+}
+
+// forEach has a transaction for each commit, as one would write it first.
+func forEach(s *Store) committer {
+	return committer{func(r *remint.Record, e remint.Event) error {
+		c := newHandCommit(r, e)
+		return s.db.Update(func(tx *bbolt.Tx) error { return c.put(s, tx) })
+	}, func() {}}
+}
+
 // byHand is what one would write around bbolt for nothing but this: a goroutine that drains
 // whatever queued during the previous transaction.
-type byHand struct {
-	in chan *handCommit
-}
-
-type handCommit struct {
-	id            remint.ID
-	record, event []byte
-	done          chan error
-}
-
-func (c *handCommit) put(s *Store, tx *bbolt.Tx) error {
-	top := tx.Bucket(s.bucket)
-	if err := top.Bucket(bucketRecords).Put(c.id[:], c.record); err != nil {
-		return err
-	}
-	events := top.Bucket(bucketEvents)
-	events.FillPercent = 0.9
-	position, err := events.NextSequence()
-	if err != nil {
-		return err
-	}
-	return events.Put(appendPosition(nil, position), c.event)
-}
-
-func newByHand(s *Store) *byHand {
-	g := &byHand{in: make(chan *handCommit, 256)}
+func byHand(s *Store) committer {
+	in := make(chan *handCommit, 256)
 	go func() {
 		var group []*handCommit
-		for c := range g.in {
+		for c := range in {
 			group = append(group[:0], c)
 			for range 4 {
-				for n := len(g.in); n > 0; n-- {
-					group = append(group, <-g.in)
-				}
-				if len(group) == 1 {
-					break
+				for n := len(in); n > 0; n-- {
+					group = append(group, <-in)
 				}
 				runtime.Gosched()
 			}
@@ -242,12 +276,35 @@ func newByHand(s *Store) *byHand {
 			}
 		}
 	}()
-	return g
+	return committer{func(r *remint.Record, e remint.Event) error {
+		c := newHandCommit(r, e)
+		in <- c
+		return <-c.done
+	}, func() { close(in) }}
 }
 
-func (g *byHand) commit(r *remint.Record, e remint.Event) error {
+type handCommit struct {
+	id            remint.ID
+	record, event []byte
+	done          chan error
+}
+
+func newHandCommit(r *remint.Record, e remint.Event) *handCommit {
 	c := &handCommit{id: r.ID(), record: encode(r), done: make(chan error, 1)}
 	c.event, _ = e.AppendBinary(nil)
-	g.in <- c
-	return <-c.done
+	return c
+}
+
+func (c *handCommit) put(s *Store, tx *bbolt.Tx) error {
+	top := tx.Bucket(s.bucket)
+	if err := top.Bucket(bucketRecords).Put(c.id[:], c.record); err != nil {
+		return err
+	}
+	events := top.Bucket(bucketEvents)
+	events.FillPercent = 0.9
+	position, err := events.NextSequence()
+	if err != nil {
+		return err
+	}
+	return events.Put(appendPosition(nil, position), c.event)
 }

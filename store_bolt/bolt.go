@@ -92,9 +92,10 @@ type Store struct {
 	log      logID
 	cache    *cache // nil: none
 
-	// state is zero while Load may answer from the cache. It is read by
-	// every Load and written by few commits.
+	// state is zero while Load may answer from the cache. Every Load reads it; so what
+	// every commit writes is not on the same line of a processor's cache.
 	state atomic.Uint32
+	_     [64]byte
 
 	queue queue
 	// settle is locked from before a transaction is written until its effects
@@ -137,7 +138,8 @@ var _ remint.Store = (*Store)(nil)
 //
 // The caller's transactions and the Store's wait for each other as usual in bbolt: one writes
 // at a time, and as the file grows, commits wait for reads unless db was opened with
-// a large InitialMmapSize.
+// a large InitialMmapSize. To call Commit within a transaction of one's own is to wait for
+// ever.
 func New(db *bbolt.DB, opts *Options) (*Store, error) {
 	s := newStore(db, opts.withDefaults())
 	if err := claim(db, string(s.bucket)); err != nil {
@@ -174,7 +176,6 @@ func (s *Store) close() error {
 	s.settle.Lock()
 	s.state.Or(stateClosed)
 	s.settle.Unlock()
-	s.cache.clear()
 	if !s.owned {
 		release(s.db, string(s.bucket))
 		return nil

@@ -30,6 +30,8 @@ type cache struct {
 // see a table that may be changing, and may miss what is in it: then they read the file.
 type shard struct {
 	table atomic.Pointer[table]
+	_     [56]byte // what writers write is not on the line that readers read
+
 	// changes counts put and remove. It is written with mu locked.
 	changes atomic.Uint64
 
@@ -38,7 +40,7 @@ type shard struct {
 	count int
 	hand  int // the next slot to be considered for eviction
 
-	_ [64]byte // another shard's counters are not on the line of this one's table
+	_ [24]byte // nor on that of the next shard
 }
 
 type table struct {
@@ -166,21 +168,6 @@ func (c *cache) remove(id remint.ID) {
 	sh.changes.Add(1)
 	if i := sh.find(h, id); i >= 0 {
 		sh.drop(c, i)
-	}
-}
-
-// clear forgets everything, and lets in nothing that is being read.
-func (c *cache) clear() {
-	if c == nil {
-		return
-	}
-	for i := range c.shards {
-		sh := &c.shards[i]
-		sh.mu.Lock()
-		sh.changes.Add(1)
-		sh.table.Store(nil)
-		sh.bytes, sh.count, sh.hand = 0, 0, 0
-		sh.mu.Unlock()
 	}
 }
 

@@ -105,7 +105,8 @@ func (c *commit) size() int {
 
 // free makes c available to other commits. Nobody else may have it any more.
 func (c *commit) free() {
-	clear(c.writes) // it must not keep the records alive
+	clear(c.writes) // a commit that is not in use keeps nothing alive
+	clear(c.events)
 	*c = commit{
 		expects: c.expects[:0], writes: c.writes[:0], deletes: c.deletes[:0], events: c.events[:0],
 		buf: c.buf[:0], woken: c.woken,

@@ -16,7 +16,6 @@ type effects struct {
 	changes []change
 	index   map[remint.ID]int // of changes
 	events  [][]byte
-	last    uint64 // position of the last event before these
 	trim    uint64 // events up to here go
 
 	records *bbolt.Bucket
@@ -33,11 +32,14 @@ type change struct {
 
 // begin makes f ready for a group that is written by tx.
 func (f *effects) begin(s *Store, tx *bbolt.Tx) error {
-	f.end()
 	records, err := s.sub(tx, bucketRecords)
 	if err != nil {
 		return err
 	}
+	// New IDs come at the end, and their pages would stay as full as a split leaves them; but
+	// records grow as they are rotated. With 0.7, a file is a quarter smaller than
+	// with bbolt's 0.5 when issued, and a fifth after rotations; with 0.9, larger after them.
+	records.FillPercent = 0.7
 	f.s, f.tx, f.records = s, tx, records
 	if f.index == nil {
 		f.index = map[remint.ID]int{}
@@ -47,6 +49,10 @@ func (f *effects) begin(s *Store, tx *bbolt.Tx) error {
 
 // end forgets a group, whose records and transaction it would keep alive.
 func (f *effects) end() {
+	if len(f.changes) > maxGroup { // a large map is slow to clear, also for the small groups after
+		*f = effects{}
+		return
+	}
 	clear(f.changes)
 	clear(f.events)
 	clear(f.index)

@@ -33,7 +33,7 @@ func (s *Store) position(c remint.Cursor, last uint64) (uint64, error) {
 		return 0, fmt.Errorf("cursor %q is malformed", c)
 	}
 	if position > last {
-		return 0, fmt.Errorf("cursor %q is behind the end of this log, %d: was an older copy of it restored?", c, last)
+		return 0, fmt.Errorf("cursor %q is beyond the end of this log, %d: was an older copy of it restored?", c, last)
 	}
 	return position, nil
 }

@@ -15,17 +15,19 @@ const maxListed = 4096
 // of the list that the last one wrote, if it did, and a file says of itself whether
 // it has one. Only who writes a transaction may set it, since that is who reads it.
 type freelist struct {
+	leftOut  bool // by the transaction that is being written
 	unlisted bool // the file has no list
 }
 
 // tune decides whether the transaction that is being written writes the list.
 func (l *freelist) tune(s *Store) {
 	stats := s.db.Stats() // as of the last transaction
-	s.db.NoFreelistSync = stats.FreePageN+stats.PendingPageN > maxListed
+	l.leftOut = stats.FreePageN+stats.PendingPageN > maxListed
+	s.db.NoFreelistSync = l.leftOut
 }
 
 // written takes note of a transaction that succeeded.
-func (l *freelist) written(s *Store) { l.unlisted = s.owned && s.db.NoFreelistSync }
+func (l *freelist) written() { l.unlisted = l.leftOut }
 
 // save writes the list, for the next to open the file.
 func (l *freelist) save(s *Store) error {

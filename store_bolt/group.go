@@ -20,7 +20,7 @@ func (s *Store) commitGroup(group []*commit) {
 		// From here on it is durable, or it is known to have failed.
 		defer s.settle.Unlock()
 		if err == nil {
-			s.freelist.written(s)
+			s.freelist.written()
 			s.publish(f)
 			s.unsettled.Store(0)
 		} else {
@@ -40,8 +40,8 @@ func (s *Store) commitGroup(group []*commit) {
 // being committed; then settle is locked.
 func (s *Store) write(f *effects, group []*commit) (number int64, err error) {
 	defer func() {
-		if p := recover(); p != nil { // by bbolt, over a damaged file
-			err = fmt.Errorf("panic: %v", p)
+		if p := recover(); p != nil {
+			err = damaged(p)
 		}
 		if h := s.hooks.written; h != nil && number != 0 {
 			err = h(err)
@@ -108,7 +108,8 @@ func (s *Store) publish(f *effects) {
 // a full disk; but if what failed is the sync of the last page, then readers see the
 // transaction, and a crash may or may not undo it. What was judged by it, or written
 // behind it, could be lost or do damage: so nothing more is done with this file before it has
-// been opened again.
+// been opened again. (Beside an application, it may be a transaction of that one that is
+// seen. There is no telling.)
 func (s *Store) giveUp(number int64, err error) {
 	seen, viewErr := s.lastTransaction()
 	if viewErr == nil && seen < number {
@@ -122,7 +123,7 @@ func (s *Store) giveUp(number int64, err error) {
 func (s *Store) lastTransaction() (number int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
+			err = damaged(p)
 		}
 	}()
 	err = s.db.View(func(tx *bbolt.Tx) error {
@@ -131,3 +132,6 @@ func (s *Store) lastTransaction() (number int64, err error) {
 	})
 	return number, err
 }
+
+// damaged makes an error of a panic: of bbolt's, over a page that makes no sense to it.
+func damaged(p any) error { return fmt.Errorf("the file may be damaged: panic: %v", p) }

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"testing"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/remint-go/remint"
+	"github.com/remint-go/remint/internal/recordtest"
 )
 
 // A stage has commits wait for each other in a given order.
@@ -67,6 +70,75 @@ func TestALoneCommitIsOneTransaction(t *testing.T) {
 		if got := transactions(t, s) - before; got != int64(n+1) {
 			t.Errorf("%d commits made %d transactions", n+1, got)
 		}
+	}
+}
+
+func TestWhatChangesNothingMakesNoTransaction(t *testing.T) {
+	s := openStore(t, tempFile(t), nil)
+	mustCommit(t, s, put(1, 1, 1))
+	before := transactions(t, s)
+	r := testRecord(1, 1)
+	mustCommit(t, s, remint.Batch{})
+	mustCommit(t, s, remint.Batch{Guard: []*remint.Record{r}})
+	mustCommit(t, s, remint.Batch{Touch: []*remint.Record{testRecord(2, 1), testRecord(1, 2)}})
+	if err := s.Commit(t.Context(), put(1, 1, 1)); !errors.Is(err, remint.ErrConflict) {
+		t.Errorf("Commit = %v", err)
+	}
+	if got := transactions(t, s) - before; got != 0 {
+		t.Errorf("they made %d transactions", got)
+	}
+}
+
+// roots returns where the buckets begin in the file: elsewhere after any change.
+func roots(t *testing.T, s *Store) map[string]string {
+	roots := map[string]string{}
+	if err := s.db.View(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketRecords, bucketOwners, bucketParents, bucketSweeps, bucketEvents, bucketMeta} {
+			b, err := s.sub(tx, name)
+			if err != nil {
+				return err
+			}
+			roots[string(name)] = fmt.Sprint(b.Root())
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return roots
+}
+
+func TestARotationWritesARecordAndAnEvent(t *testing.T) {
+	s := openStore(t, tempFile(t), nil)
+	for n := 0; n < 1000; n += 25 { // so that no bucket is small enough to be within another
+		b := put(1, n, n+24)
+		for i := range 25 {
+			b.Put = append(b.Put, remint.Put{Record: recordtest.New(recordtest.Fields{
+				ID: testID(10_000 + n + i), Revision: 1, Owner: "o", Parent: testID(n + i),
+			}).(*remint.Record)})
+		}
+		mustCommit(t, s, b)
+	}
+	changed := func(before map[string]string) (names string) {
+		for name, root := range roots(t, s) {
+			if before[name] != root {
+				names += name
+			}
+		}
+		return names
+	}
+	before := roots(t, s)
+	b := put(2, 5, 5)
+	b.Put = append(b.Put, remint.Put{Record: recordtest.New(recordtest.Fields{
+		ID: testID(10_007), Revision: 2, Owner: "o", Parent: testID(7),
+	}).(*remint.Record), Replaces: 1})
+	mustCommit(t, s, b)
+	if got := changed(before); got != "te" && got != "et" {
+		t.Errorf("it changed the buckets %q", got)
+	}
+	before = roots(t, s)
+	mustCommit(t, s, remint.Batch{Touch: []*remint.Record{testRecord(6, 1)}})
+	if got := changed(before); got != "t" {
+		t.Errorf("a touch changed the buckets %q", got)
 	}
 }
 
@@ -140,6 +212,30 @@ func TestACommitIsJudgedByThoseBeforeItInItsGroup(t *testing.T) {
 	wantRevision(t, s, 2, 1)
 	wantRevision(t, s, 3, 1)
 	wantRevision(t, s, 9, 0)
+}
+
+func TestARecordThatIsDeletedAndPutAnewInAGroupIsIndexedAsTheNewOne(t *testing.T) {
+	s := openStore(t, tempFile(t), nil)
+	mustCommit(t, s, put(1, 1, 4))
+	st := hold(t, s)
+	for n, f := range []recordtest.Fields{
+		{ID: testID(1), Revision: 1, Owner: "another"},
+		{ID: testID(2), Revision: 1, Owner: "o", Parent: testID(4)},
+		{ID: testID(3), Revision: 1, Owner: "o", SweepAt: noon.Add(1)},
+	} {
+		for _, result := range []<-chan error{
+			st.queued(t.Context(), remint.Batch{Delete: []*remint.Record{testRecord(n+1, 1)}}),
+			st.queued(t.Context(), remint.Batch{Put: []remint.Put{{Record: recordtest.New(f).(*remint.Record)}}}),
+		} {
+			defer func() {
+				if err := <-result; err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+	}
+	st.release()
+	// The store is checked as it is closed.
 }
 
 func TestACommitThatIsCanceledInTheQueueIsNotDone(t *testing.T) {

@@ -123,16 +123,18 @@ func (s *Store) checkSize() error {
 // openMapped opens the file for writing with room in the address space for it to grow: as
 // soon as it does not fit what is mapped, bbolt maps it anew, and waits for all readers.
 func openMapped(path string, opts *bbolt.Options) (*bbolt.DB, error) {
-	if strconv.IntSize == 64 && runtime.GOOS != "windows" { // where it would be the file's size
-		gib := 64
+	gib := 64
+	if strconv.IntSize == 32 || runtime.GOOS == "windows" { // where it would be the file's size
+		gib = 0
+	}
+	for {
 		opts.InitialMmapSize = gib << 30
+		db, err := bbolt.Open(path, 0o600, opts)
+		if gib == 0 || !errors.Is(err, syscall.ENOMEM) { // as by ulimit -v
+			return db, err
+		}
+		gib /= 4
 	}
-	db, err := bbolt.Open(path, 0o600, opts)
-	if errors.Is(err, syscall.ENOMEM) { // by ulimit -v, for one
-		opts.InitialMmapSize = 0
-		db, err = bbolt.Open(path, 0o600, opts)
-	}
-	return db, err
 }
 
 // growth returns by how much a file of that size grows at a time. Each time costs a sync of its

@@ -164,16 +164,15 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			})
 		}
 	}
-	t.Run("a directory that may not be written", func(t *testing.T) {
-		if os.Getuid() == 0 {
-			t.Skip("root may write everywhere")
-		}
-		path := filepath.Join(t.TempDir(), "tokens.db")
-		os.Chmod(filepath.Dir(path), 0o500)
-		if _, err := Open(path, nil); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path) {
-			t.Errorf("Open: %v", err)
-		}
-	})
+	if os.Getuid() != 0 { // who may write everywhere
+		t.Run("a directory that may not be written", func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "tokens.db")
+			os.Chmod(filepath.Dir(path), 0o500)
+			if _, err := Open(path, nil); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path) {
+				t.Errorf("Open: %v", err)
+			}
+		})
+	}
 }
 
 func TestAnEmptyBucketIsTaken(t *testing.T) {

@@ -184,16 +184,17 @@ func (s *Store) Events(ctx context.Context, after remint.Cursor, limit int) ([]r
 
 // A view is a transaction that reads.
 type view struct {
-	s  *Store
-	tx *bbolt.Tx
+	s       *Store
+	tx      *bbolt.Tx
+	records *bbolt.Bucket // once it was used
 }
 
 // view calls read with a transaction, whose bytes are not to be used afterwards.
 // What it sees is durable.
 func (s *Store) view(op string, read func(*view) error) (err error) {
 	defer func() {
-		if p := recover(); p != nil { // by bbolt, over a damaged file
-			err = fmt.Errorf("panic: %v", p)
+		if p := recover(); p != nil {
+			err = damaged(p)
 		}
 		if err != nil && err != remint.ErrNotFound {
 			err = s.fail(op, err)
@@ -232,11 +233,13 @@ func (s *Store) begin() (*bbolt.Tx, error) {
 
 // get returns the bytes of a record, or ErrNotFound.
 func (v *view) get(id remint.ID) ([]byte, error) {
-	b, err := v.s.sub(v.tx, bucketRecords)
-	if err != nil {
-		return nil, err
+	if v.records == nil {
+		var err error
+		if v.records, err = v.s.sub(v.tx, bucketRecords); err != nil {
+			return nil, err
+		}
 	}
-	if data := b.Get(id[:]); data != nil {
+	if data := v.records.Get(id[:]); data != nil {
 		return data, nil
 	}
 	return nil, remint.ErrNotFound
