@@ -81,6 +81,7 @@ func startStopping(t *testing.T, s remint.Store) *stopping {
 	if err != nil {
 		t.Fatal(err)
 	}
+	synctest.Wait() // until the route waits for the rest
 	return x
 }
 
@@ -119,7 +120,6 @@ func TestStoppingWaitsForNobodyLongerThanFiveSeconds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := startStopping(t, s())
-				synctest.Wait()
 				begun := time.Now()
 				x.stop()
 				if err := <-x.done; err != nil {
