@@ -22,7 +22,7 @@ func TestTheRootPackageLinksNoEngineAndNoServer(t *testing.T) {
 	}
 }
 
-func TestTheCoreRequiresTheOwnersPackagesAndRapidOnly(t *testing.T) {
+func TestTheCoreRequiresItsFewPackagesOnly(t *testing.T) {
 	mod, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)

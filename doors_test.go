@@ -10,7 +10,7 @@ import (
 	"github.com/remint-go/remint/store"
 )
 
-// Ways in that a review found open. Each is one test, so that none opens again.
+// Ways in that stood open once. Each is one test, so that none opens again.
 
 func TestARevocationIsNoSuccessBecauseSomebodyElseConfirmedTheSecret(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})

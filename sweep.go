@@ -3,8 +3,8 @@ package remint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -18,9 +18,9 @@ const (
 
 // sweepState is what one Sweep leaves for the next.
 type sweepState struct {
-	mu     sync.Mutex
-	parent ID // whose children are being looked through, …
-	after  ID // … as far as this one
+	turn   chan struct{} // of one: whoever has put something in sweeps
+	parent ID            // whose children are being looked through, …
+	after  ID            // … as far as this one
 }
 
 // Sweep does a bounded amount of housekeeping: it writes down times of last use,
@@ -29,8 +29,12 @@ type sweepState struct {
 // removed parent ended.
 // Call it every minute or so; nothing but LastUsedAt and disk space waits for it.
 func (i *Issuer) Sweep(ctx context.Context) error {
-	i.sweep.mu.Lock()
-	defer i.sweep.mu.Unlock()
+	select {
+	case i.sweep.turn <- struct{}{}:
+		defer func() { <-i.sweep.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("remint: %w", ctx.Err())
+	}
 	s := sweeper{i: i, ctx: ctx, now: i.clock(), budget: sweepRecords}
 	return errors.Join(s.uses(), s.removeDue(), s.trim())
 }

@@ -113,13 +113,14 @@ func serve(ctx context.Context, ln net.Listener, issuer *remint.Issuer, log *slo
 		// MaxHeaderBytes stays at its megabyte: below it, a credential of any length is
 		// answered by its format.
 	}
-	sweeping, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
+	sweeping, cancelSweeping := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	background.Go(func() { sweep(sweeping, issuer, log) })
-	defer func() {
-		stopSweeping()
+	stopSweeping := func() {
+		cancelSweeping()
 		background.Wait()
-	}()
+	}
+	defer stopSweeping()
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(ln) }()
@@ -137,7 +138,8 @@ func serve(ctx context.Context, ln net.Listener, issuer *remint.Issuer, log *slo
 		log.Warn("requests were cut off", "err", err)
 		server.Close()
 	}
-	// Times of last use are written down by sweeping.
+	// Times of last use are written down by sweeping: once more, after the sweep of the minute.
+	stopSweeping()
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), sweepTime)
 	defer cancelLast()
 	if err := issuer.Sweep(last); err != nil {

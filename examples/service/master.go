@@ -23,53 +23,59 @@ func issueMaster(ctx context.Context, issuer *remint.Issuer, stdout io.Writer) e
 	if _, err, found := first(); found {
 		return err
 	}
-	grant, err := setup.Issue(ctx, remint.Spec{
+	grant, err := newMaster(ctx, setup)
+	if err != nil {
+		return err
+	}
+	return printMaster(stdout, grant)
+}
+
+// resetMaster leaves one master, with a new secret, and prints it. Every other secret that
+// is as good as the master's stops at once, with all sessions: the old one, and a master that
+// this one succeeded and that had time left. If no master lives, there is a new one.
+func resetMaster(ctx context.Context, issuer *remint.Issuer, stdout io.Writer) error {
+	operator := issuer.Operator("reset-master")
+	masters, err := findMasters(ctx, operator)
+	if err != nil {
+		return err
+	}
+	var grant remint.Grant
+	if len(masters) == 0 {
+		grant, err = newMaster(ctx, operator)
+	} else {
+		last := len(masters) - 1
+		grant, err = operator.Rotate(ctx, masters[last], remint.Rotation{})
+		for _, other := range masters[:last] {
+			err = errors.Join(err, operator.Revoke(ctx, other))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return printMaster(stdout, grant)
+}
+
+// findMasters returns the live tokens that are masters by their prefix, place and power: the
+// latest is the last.
+func findMasters(ctx context.Context, operator remint.Actor) (ids []remint.ID, err error) {
+	for tok, err := range operator.List(ctx, remint.Query{Owner: owner}) {
+		if err != nil {
+			return nil, err
+		}
+		if tok.Prefix() == masterPrefix && tok.Allows("*") {
+			ids = append(ids, tok.ID())
+		}
+	}
+	return ids, nil
+}
+
+func newMaster(ctx context.Context, operator remint.Actor) (remint.Grant, error) {
+	return operator.Issue(ctx, remint.Spec{
 		Name:         masterName,
 		Owner:        owner,
 		Capabilities: remint.Allow("*"),
 		Prefix:       masterPrefix,
 	})
-	if err != nil {
-		return err
-	}
-	return printMaster(stdout, grant)
-}
-
-// resetMaster gives the master a new secret, and prints it. The old one and all of its
-// sessions stop at once.
-func resetMaster(ctx context.Context, issuer *remint.Issuer, stdout io.Writer) error {
-	operator := issuer.Operator("reset-master")
-	master, err := findMaster(ctx, operator)
-	if err != nil {
-		return err
-	}
-	grant, err := operator.Rotate(ctx, master, remint.Rotation{})
-	if err != nil {
-		return err
-	}
-	return printMaster(stdout, grant)
-}
-
-// findMaster returns the first live token that is a master by its name, prefix and place, or
-// what that was rotated to, if it lives.
-func findMaster(ctx context.Context, operator remint.Actor) (id remint.ID, err error) {
-	var successor remint.ID
-	for tok, err := range operator.List(ctx, remint.Query{Owner: owner}) {
-		if err != nil {
-			return remint.ID{}, err
-		}
-		spec := tok.Spec()
-		if spec.Name != masterName || spec.Prefix != masterPrefix {
-			continue
-		}
-		if id.IsZero() || tok.ID() == successor {
-			id, successor = tok.ID(), tok.State().Successor
-		}
-	}
-	if id.IsZero() {
-		return id, errors.New("-reset-master: the database has no live master token")
-	}
-	return id, nil
 }
 
 // printMaster is the one place that prints a secret.
