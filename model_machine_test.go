@@ -655,7 +655,9 @@ func (m *model) cancel() {
 			t.succ.dropped = t.succ.dropped || !t.succ.ended(now) // silent: what had ended is only let go
 			t.succ = nil
 			t.retireAt = time.Time{} // and what was planned for that
-			t.cur.until = time.Time{}
+			if !mPassed(t.cur.until, now) {
+				t.cur.until = time.Time{} // what has stopped stays so
+			}
 		}
 	}
 	m.after(a, changed...)
