@@ -141,6 +141,9 @@ var _ remint.Store = (*Store)(nil)
 // a large InitialMmapSize. To call Commit within a transaction of one's own is to wait for
 // ever.
 func New(db *bbolt.DB, opts *Options) (*Store, error) {
+	if db == nil {
+		return nil, errors.New("storebolt: New of a nil *bbolt.DB: pass one that is open, or call Open")
+	}
 	s := newStore(db, opts.withDefaults())
 	if err := claim(db, string(s.bucket)); err != nil {
 		return nil, s.fail("use", err)

@@ -367,3 +367,9 @@ func TestTheApplicationsBucketsAreLeftAlone(t *testing.T) {
 		t.Errorf("buckets: %s", names)
 	}
 }
+
+func TestNewOfNoFileIsAnError(t *testing.T) {
+	if s, err := New(nil, nil); err == nil || s != nil {
+		t.Errorf("New(nil) = %v, %v", s, err)
+	}
+}
