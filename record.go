@@ -16,11 +16,11 @@ import (
 // store may keep the pointer, or the bytes of AppendBinary, and indexes by what
 // the methods return. It holds no secret, only digests.
 type Record struct {
-	record
 	// noteAt is when a use of the newest secret is worth noting again. It is this
 	// process's own, and no part of the record.
 	noteAt atomic.Int64
-	self   handle
+	record
+	self handle
 }
 
 // A handle is where a Token points. fmt, given a wrong verb, prints what an unexported
@@ -32,9 +32,10 @@ type handle struct{ rec *Record }
 type record struct {
 	id     ID
 	fast   int64 // derived: while now is before it, newest is good if parent and networks are
+	prefix unique.Handle[string]
+	alone  bool // derived: there is neither a parent nor a network to judge
 	newest slot
 
-	prefix      unique.Handle[string]
 	parent      ID
 	networks    []netip.Prefix // masked, in the order given
 	epoch       uint64         // rises when all that descends from the token is ended
@@ -78,12 +79,12 @@ type record struct {
 type slot struct {
 	digest     digest
 	pepper     uint64 // the ID of the pepper in the digest; 0: none
+	generation uint64 // 1 for the token's first
+	confirmed  bool   // has been used
 	createdAt  int64
 	until      int64 // when it stops as planned; 0: with its token
 	usedAt     int64
-	generation uint64 // 1 for the token's first
 	sessions   uint64 // the session epoch: what sessions started with it bear
-	confirmed  bool   // has been used
 }
 
 // retired is the memory of a secret that a rotation replaced.
@@ -102,6 +103,7 @@ const maxRetired = 8
 
 // seal returns the immutable Record of r, having set what is derived.
 func (r record) seal() *Record {
+	r.alone = r.parent.IsZero() && len(r.networks) == 0
 	r.fast = 0
 	if r.newest.confirmed && r.revokedAt == 0 && r.stoppedAt == 0 {
 		r.fast = math.MaxInt64

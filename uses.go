@@ -2,6 +2,7 @@ package remint
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ const (
 type uses struct {
 	mu      sync.Mutex
 	pending map[useKey]use
+	full    atomic.Bool // pending has maxUses: a look at it saves the lock
 }
 
 type useKey struct {
@@ -45,6 +47,9 @@ func (i *Issuer) noteUse(p parsed, c *credential, now int64) {
 			c.rec.noteAt.Store(c.rec.newest.usedAt + every)
 			return
 		}
+		if i.uses.full.Load() {
+			return // at its next use, if there is room then
+		}
 		c.rec.noteAt.Store(now + every)
 	} else if s := c.rec.slot(c.which); now < s.usedAt+usedSoon && s.pepper == i.firstPepper() {
 		return
@@ -67,12 +72,14 @@ func (i *Issuer) noteUse(p parsed, c *credential, now int64) {
 		i.uses.pending = make(map[useKey]use)
 	}
 	i.uses.pending[key] = u
+	i.uses.full.Store(len(i.uses.pending) >= maxUses)
 }
 
 // take returns up to n of the uses that wait.
 func (u *uses) take(n int) map[useKey]use {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.full.Store(false)
 	if len(u.pending) <= n {
 		all := u.pending
 		u.pending = nil
