@@ -944,7 +944,7 @@ func TestTheZeroActorMayDoNothing(t *testing.T) {
 	g := b.issue(remint.Spec{})
 	before := b.bytes()
 	for name, a := range map[string]remint.Actor{
-		"the zero Actor": {}, "one that needs something": remint.Actor{}.Needing(remint.Allow("*"), "a"),
+		"the zero Actor": {}, "one that needs something": remint.Actor{}.Needing("a"),
 	} {
 		for _, op := range operations {
 			if op.name == "Rotate to a Spec" {
@@ -1004,7 +1004,7 @@ func TestAnActorThatCannotBeUsedIsAnInputError(t *testing.T) {
 					t.Errorf("Needing %q does not panic", bad)
 				}
 			}()
-			b.op.Needing(remint.Capabilities{}, bad...)
+			b.op.Needing(bad...)
 		}()
 	}
 }

@@ -2,7 +2,6 @@ package remint
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -160,6 +159,7 @@ type Query struct {
 	Owner     string // a bounded actor finds nothing of any but its own
 	AllOwners bool   // only an Operator, else [ErrForbidden]; Owner and Parent are ignored
 	Parent    ID     // the children of this token instead; Owner is ignored
+	Expired   bool   // also what has expired and was not replaced: a Successor can be made of it
 	Ended     bool   // also what does not live: revoked, expired, retired, lapsed, under an ended ancestor
 	After     ID     // only what comes after this token, to resume
 }
@@ -227,11 +227,13 @@ func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, mo
 		for _, r := range found {
 			last = r.id
 			if !q.Ended {
-				switch _, err := t.live(r); {
-				case errors.Is(err, ErrEnded):
-					continue
-				case err != nil:
+				_, above, err := t.ancestors(r)
+				if err != nil {
 					return err
+				}
+				ended := t.current(r).ended(t.now)
+				if above != "" || ended != "" && !(q.Expired && ended == ReasonExpired && r.successor.IsZero()) {
+					continue
 				}
 			}
 			page = append(page, newToken(r, slotNewest, t.now))

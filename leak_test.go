@@ -272,7 +272,7 @@ func TestASecretIsInNothingThatIsPrintedLoggedOrEncoded(t *testing.T) {
 	bearer := b.Bearer(g.Secret.Reveal(), netip.MustParseAddr("192.0.2.1"))
 	values := map[string]any{
 		"Secret": g.Secret, "Grant": g, "session's Grant": session, "Token": g.Token, "verified Token": b.accepted(g),
-		"Actor": bearer, "needing Actor": bearer.Needing(remint.Allow("x"), "a"), "Operator": b.op, "Member": b.Member("o", "n", remint.Allow("a")),
+		"Actor": bearer, "needing Actor": bearer.Needing("a"), "Operator": b.op, "Member": b.Member("o", "n", remint.Allow("a")),
 		"Spec": g.Token.Spec(), "State": g.Token.State(), "Issuer": b.Issuer, "Event": b.log()[0],
 	}
 	b.accepted(g) // so that the Issuer has uses to write

@@ -195,6 +195,9 @@ func (t Token) State() State {
 		Predecessor: r.predecessor, Successor: r.successor,
 		IssuedBy: r.issuedBy, Epoch: r.epoch, Revision: r.revision,
 	}
+	if t.h != nil {
+		s.Ended = r.ended(t.seen >> 2)
+	}
 	v := r.view(t.seen >> 2)
 	s.Current = secretState(v.current)
 	s.Unconfirmed = secretState(v.unconfirmed)
@@ -272,6 +275,11 @@ type State struct {
 	Current     SecretState `json:"current"`
 	Unconfirmed SecretState `json:"unconfirmed,omitzero"`
 	Retiring    SecretState `json:"retiring,omitzero"`
+
+	// Ended is why the token had ended when remint returned it: [ReasonRevoked],
+	// [ReasonRetired], [ReasonExpired] or [ReasonLapsed]. Empty: it had not. Its ancestors
+	// are not looked at.
+	Ended string `json:"ended,omitempty"`
 
 	// IssuedBy is the actor that issued the token, as in [Event.Actor]: a bearer's ID, or
 	// the name that the service gave an Operator or Member. Names should not look like IDs.

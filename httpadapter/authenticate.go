@@ -11,13 +11,14 @@ import (
 )
 
 // Authenticate lets a request through to next if it has a live token, which next finds with
-// [TokenFromContext]. It answers 401 as RFC 6750 says, and 503 if the store failed, with a
-// body as in RFC 9457. It panics if next is nil.
+// [TokenFromContext]. It answers 401 as RFC 6750 says, 429 where the token has made too many
+// requests, and 503 if the store failed, with a body as in RFC 9457. It panics if next is nil.
 func (a *Adapter) Authenticate(next http.Handler) http.Handler {
 	return a.guard(next, "")
 }
 
-// Require is [Adapter.Authenticate] for tokens that allow c; others get 403. It panics if c
+// Require is [Adapter.Authenticate] for tokens that allow c, by themselves or with what
+// [Options.CapabilitiesToken] adds to the request; others get 403. It panics if c
 // is malformed or empty.
 func (a *Adapter) Require(c remint.Capability, next http.Handler) http.Handler {
 	remint.Allow(c) // panics where the mistake is, and not at the first request
@@ -28,43 +29,81 @@ func (a *Adapter) guard(next http.Handler, need remint.Capability) http.Handler 
 	if next == nil {
 		panic("httpadapter: a nil handler")
 	}
-	return &guard{a: a, need: need, next: next}
+	g := &guard{a: a, need: need, next: next}
+	if a.guardCookies {
+		g.from.cookie = a.cookie
+	}
+	return g
 }
 
 // A guard is a handler behind a token.
 type guard struct {
 	a    *Adapter
+	from sources
 	need remint.Capability // empty: any token will do
 	next http.Handler
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx := r.Context()
-	text, what := credential(r.Header)
-	if what == nothing {
+	text, what, inCookie := g.from.find(r)
+	switch {
+	case what == nothing:
 		// RFC 6750 section 3.1: a client that presented nothing is told of no error.
 		challenge(w, r, `Bearer`, unauthorized)
 		return
-	}
-	from := g.a.clientAddr(r)
-	if what == garbage {
-		g.a.denyGarbage(ctx, from)
+	case inCookie && g.from.cookie.check(r) != nil:
+		refuse(w, r, crossOrigin)
+		return
+	case what == garbage:
+		g.a.denyGarbage(r.Context(), g.a.clientAddr(r))
 		challenge(w, r, `Bearer error="invalid_token"`, unauthorized)
 		return
 	}
-	tok, err := g.a.issuer.Verify(ctx, text, from)
-	switch {
-	case err == nil && (g.need == "" || tok.Allows(g.need)):
-		g.next.ServeHTTP(w, r.WithContext(&tokenContext{ctx, tok}))
-	case err == nil:
-		challenge(w, r, insufficientScope(g.need), forbidden)
-	case kindOf(err) == denied || kindOf(err) == network:
-		challenge(w, r, `Bearer error="invalid_token"`, unauthorized)
-	default:
-		leaveBody(w, r)
-		g.a.retryLater(w, r, err)
-		writeProblem(w, unavailableProblem)
+	passed, err := g.judge(w, r, text, inCookie)
+	if err == nil {
+		g.next.ServeHTTP(w, r.WithContext(passed))
+		return
 	}
+	switch kindOf(err) {
+	case denied, network:
+		challenge(w, r, `Bearer error="invalid_token"`, unauthorized)
+	case needed:
+		challenge(w, r, insufficientScope(g.need), forbidden)
+	case second:
+		refuse(w, r, badSecond)
+	case tooMany:
+		limit, _ := errors.AsType[*limitError](err)
+		w.Header().Set("Retry-After", strconv.Itoa(limit.quota.seconds()))
+		refuse(w, r, tooManyRequests)
+	default:
+		g.a.retryLater(w, r, err)
+		refuse(w, r, unavailableProblem)
+	}
+}
+
+// judge returns the context of a request that may pass.
+func (g *guard) judge(w http.ResponseWriter, r *http.Request, text string, inCookie bool) (*tokenContext, error) {
+	ctx, from := r.Context(), g.a.clientAddr(r)
+	tok, err := g.a.issuer.Verify(ctx, text, from)
+	if err != nil {
+		return nil, err
+	}
+	if inCookie && !tok.IsSession() {
+		return nil, remint.ErrDenied
+	}
+	q, err := g.a.count(ctx, tok)
+	rateLimitFields(w.Header(), q)
+	if err != nil {
+		return nil, err
+	}
+	passed := &tokenContext{Context: ctx, token: tok}
+	if passed.extra, err = g.a.lend(ctx, r.Header, tok, from); err != nil {
+		return nil, err
+	}
+	if g.need != "" && !passed.allows(g.need) {
+		return nil, remint.ErrMissingCapability
+	}
+	return passed, nil
 }
 
 // denyGarbage lets the issuer refuse a credential that was not worth looking at, so that
@@ -97,10 +136,16 @@ func insufficientScope(need remint.Capability) string {
 	return value + `, scope="` + string(need) + `"`
 }
 
+// challenge refuses a request with what the client could do about it.
 func challenge(w http.ResponseWriter, r *http.Request, challenge string, p problem) {
-	leaveBody(w, r)
 	w.Header().Set("WWW-Authenticate", challenge)
-	writeProblem(w, p)
+	refuse(w, r, p)
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, p problem) {
+	leaveBody(w, r)
+	w.Header().Set("Cache-Control", "no-store")
+	writeBody(w, p.status, problemType, p.body)
 }
 
 // A problem is an answer of RFC 9457. Denials are alike to the byte: why is for the
@@ -110,23 +155,20 @@ type problem struct {
 	body   []byte
 }
 
+const problemType = "application/problem+json"
+
 var (
 	unauthorized       = newProblem(http.StatusUnauthorized, "A live bearer token is needed.")
 	forbidden          = newProblem(http.StatusForbidden, "The token does not allow this.")
+	crossOrigin        = newProblem(http.StatusForbidden, "A page of another origin cannot do this.")
+	badSecond          = newProblem(http.StatusForbidden, "The capabilities token is not valid: fetch a new one, or leave it out.")
+	tooManyRequests    = newProblem(http.StatusTooManyRequests, "The token has made too many requests in this minute.")
 	unavailableProblem = newProblem(http.StatusServiceUnavailable, "The token could not be checked. Try again.")
 )
 
 func newProblem(status int, detail string) problem {
 	return problem{status, []byte(`{"type":"about:blank","title":"` + http.StatusText(status) +
 		`","status":` + strconv.Itoa(status) + `,"detail":"` + detail + `"}` + "\n")}
-}
-
-func writeProblem(w http.ResponseWriter, p problem) {
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(p.status)
-	_, _ = w.Write(p.body) // if it fails, nobody is left to tell
 }
 
 // TokenFromContext returns the token that let the request through.
@@ -138,11 +180,23 @@ func TokenFromContext(ctx context.Context) (remint.Token, bool) {
 	return c.token, true
 }
 
+// Allows reports whether the request that ctx belongs to may do c: by its token, or by what
+// its second credential adds ([Options.CapabilitiesToken]). Without a token it may not.
+func Allows(ctx context.Context, c remint.Capability) bool {
+	t, ok := ctx.Value(tokenKey{}).(*tokenContext)
+	return ok && t.allows(c)
+}
+
 // A tokenContext is a request's context with its token in it: one allocation, where
 // context.WithValue needs a second one to hold the token.
 type tokenContext struct {
 	context.Context
 	token remint.Token
+	extra remint.Capabilities
+}
+
+func (c *tokenContext) allows(x remint.Capability) bool {
+	return c.token.Allows(x) || c.extra.Allows(x)
 }
 
 type tokenKey struct{}

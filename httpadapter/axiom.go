@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,10 +33,10 @@ func (a *Adapter) MountAxiom(mux Mux, o *Axiom) {
 	x.Prefix = a.prefixOf("Axiom.Prefix", x.Prefix, "xaat-")
 	need := func(c remint.Capability) []remint.Capability { return []remint.Capability{c} }
 	var errs axiomErrors
-	a.mount(mux, []route{
-		{http.MethodPost, "/v2/tokens", need("org:apiTokens:create"), errs, x.create},
-		{http.MethodGet, "/v2/tokens/{id}", need("org:apiTokens:read"), errs, x.get},
-		{http.MethodPost, "/v2/tokens/{id}/regenerate", need("org:apiTokens:update"), errs, x.regenerate},
+	a.mount(mux, sources{}, []route{
+		{method: http.MethodPost, path: "/v2/tokens", needs: need("org:apiTokens:create"), format: errs, serve: x.create},
+		{method: http.MethodGet, path: "/v2/tokens/{id}", needs: need("org:apiTokens:read"), format: errs, serve: x.get},
+		{method: http.MethodPost, path: "/v2/tokens/{id}/regenerate", needs: need("org:apiTokens:update"), format: errs, serve: x.regenerate},
 	})
 }
 
@@ -267,12 +268,24 @@ func axiomToken(tok remint.Token, secret string) any {
 // axiomErrors are {"code":<status>,"message":"…"}.
 type axiomErrors struct{}
 
+func (axiomErrors) quota(h http.Header, q *Quota) {
+	if q == nil {
+		return
+	}
+	h.Set("X-Ratelimit-Scope", "token")
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(q.Limit))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.Remaining))
+	h.Set("X-Ratelimit-Reset", strconv.FormatInt(q.Reset.Unix(), 10))
+}
+
 func (axiomErrors) fail(w http.ResponseWriter, f failure) {
 	message := ""
 	switch f.kind {
 	case noCredential, denied, network:
 		message = "invalid or missing API token"
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2 wants one
+	case tooMany:
+		message = "too many requests"
 	case needed:
 		message = "the API token lacks the capability " + string(f.need[0])
 	case beyond:

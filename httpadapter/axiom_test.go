@@ -604,3 +604,11 @@ func TestATokenWhosePrefixWasGivenUpIsThisServicesFault(t *testing.T) {
 		}
 	}
 }
+
+func axiomRoutes(id remint.ID) []mounted {
+	return []mounted{
+		{format: "axiom", method: "POST", path: "/v2/tokens", body: `{` + onlyUsers + `}`},
+		{format: "axiom", method: "GET", path: "/v2/tokens/" + id.String(), ignoresBody: true},
+		{format: "axiom", method: "POST", path: "/v2/tokens/" + id.String() + "/regenerate", body: `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`},
+	}
+}

@@ -52,3 +52,32 @@ func isBearer(s string) bool {
 	}
 	return true
 }
+
+// sources are where a request may present a token beside its Authorization header. That
+// comes first; what a page makes a browser send by itself, last.
+type sources struct {
+	query  string  // the name of a parameter of the URL, or ""
+	cookie *cookie // or nil
+	second bool    // a second credential counts beside it
+}
+
+// find returns the credential of a request, and whether it was in a cookie.
+func (s sources) find(r *http.Request) (text string, what presented, inCookie bool) {
+	if text, what = credential(r.Header); what != nothing {
+		return text, what, false
+	}
+	if s.query != "" && strings.Contains(r.URL.RawQuery, s.query) {
+		switch values := r.URL.Query()[s.query]; {
+		case len(values) > 1:
+			return "", garbage, false
+		case len(values) == 1 && values[0] != "":
+			return values[0], token, false
+		}
+	}
+	if s.cookie != nil {
+		if text, what = s.cookie.find(r); what != nothing {
+			return text, what, true
+		}
+	}
+	return "", nothing, false
+}

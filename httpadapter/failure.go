@@ -16,6 +16,7 @@ type failure struct {
 	err  error               // the cause
 	from netip.Addr          // the client, as far as it is known
 	need []remint.Capability // what the route needs: any one of them
+	wait int                 // seconds until a request that was one too many is let in
 }
 
 type kind uint8
@@ -25,6 +26,8 @@ const (
 	noCredential             // nothing was presented
 	denied                   // not a live token
 	network                  // a live one, but not from there
+	second                   // a live one, with a capabilities token that is not
+	tooMany                  // it has made too many requests
 	needed                   // it has none of the capabilities that the route needs
 	beyond                   // what it asks for is beyond its authority
 	badInput                 // arguments or a body that cannot be used
@@ -60,6 +63,12 @@ func ours(err error) error {
 func kindOf(err error) kind {
 	if _, ok := errors.AsType[serverFault](err); ok {
 		return internal
+	}
+	if _, ok := errors.AsType[secondError](err); ok {
+		return second
+	}
+	if _, ok := errors.AsType[*limitError](err); ok {
+		return tooMany
 	}
 	for _, k := range [...]struct {
 		err  error
@@ -135,8 +144,10 @@ func (f failure) status() int {
 	switch f.kind {
 	case noCredential, denied, network:
 		return http.StatusUnauthorized
-	case needed, beyond:
+	case second, needed, beyond:
 		return http.StatusForbidden
+	case tooMany:
+		return http.StatusTooManyRequests
 	case badInput:
 		return http.StatusBadRequest
 	case notFound, noRoute:

@@ -40,6 +40,27 @@ type Options struct {
 	// that clients are in as well: whoever is here may claim to be anybody.
 	TrustedProxies []netip.Prefix
 
+	// RateLimit is how many requests a token may make in a clock minute, where it has no
+	// attribute that says so ([RateLimitAttribute]). Zero: any number.
+	RateLimit int
+
+	// Limiter counts the requests. Nil: a [MemoryLimiter].
+	Limiter Limiter
+
+	// Cookie configures the sessions of browsers, and lets [Adapter.Authenticate] and
+	// [Adapter.Require] accept them. Nil: these look at no cookie, and PocketPaw's
+	// routes, which document one, do as with the zero Cookie.
+	Cookie *Cookie
+
+	// CapabilitiesToken judges a second credential, in the header that CapabilitiesHeader
+	// names. What it returns counts for [Adapter.Require], [Allows] and what Katapult's and the native routes
+	// need, in that one request, and never for what its bearer may issue or rotate.
+	// Nil: the header is not looked at.
+	CapabilitiesToken CapabilitiesToken
+
+	// CapabilitiesHeader is where it is presented. Empty: "X-Capabilities-Token".
+	CapabilitiesHeader string
+
 	// Error is told of what is not the client's fault: the cause of every answer of
 	// 500 or more. Nil: nobody is told. It must not block. What it is told holds no secret;
 	// the request that it is given does.
@@ -48,23 +69,40 @@ type Options struct {
 
 // An Adapter is safe for concurrent use.
 type Adapter struct {
-	issuer  *remint.Issuer
-	proxies []netip.Prefix
-	onError func(*http.Request, error)
+	issuer       *remint.Issuer
+	proxies      []netip.Prefix
+	rateLimit    int
+	limiter      Limiter
+	cookie       *cookie
+	guardCookies bool // Authenticate and Require accept cookies
+	second       CapabilitiesToken
+	secondHeader string
+	onError      func(*http.Request, error)
 }
 
-// New returns an Adapter over issuer. It panics if issuer is nil or a trusted proxy is not
-// a valid prefix: a service that is set up so could only fail later.
+// New returns an Adapter over issuer. It panics if issuer is nil or an option cannot be
+// used: a service that is set up so could only fail later.
 func New(issuer *remint.Issuer, opts *Options) *Adapter {
 	if issuer == nil {
 		panic("httpadapter: New with a nil issuer")
 	}
-	a := &Adapter{issuer: issuer}
-	if opts == nil {
-		return a
+	var o Options
+	if opts != nil {
+		o = *opts
 	}
-	a.onError = opts.Error
-	for i, p := range opts.TrustedProxies {
+	if o.RateLimit < 0 {
+		panic(fmt.Sprintf("httpadapter: Options.RateLimit is %d; 0 stands for any number of requests", o.RateLimit))
+	}
+	a := &Adapter{
+		issuer: issuer, rateLimit: o.RateLimit, limiter: o.Limiter,
+		cookie: newCookie(o.Cookie), guardCookies: o.Cookie != nil,
+		second: o.CapabilitiesToken, secondHeader: http.CanonicalHeaderKey(cmp.Or(o.CapabilitiesHeader, "X-Capabilities-Token")),
+		onError: o.Error,
+	}
+	if a.limiter == nil {
+		a.limiter = new(MemoryLimiter)
+	}
+	for i, p := range o.TrustedProxies {
 		q, ok := plainPrefix(p)
 		if !ok {
 			panic(fmt.Sprintf("httpadapter: Options.TrustedProxies[%d] is not a network", i))

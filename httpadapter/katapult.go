@@ -39,9 +39,9 @@ func (a *Adapter) MountKatapult(mux Mux, o *Katapult) {
 	errs := katapultErrors{"api_tokens"}
 	needs := []remint.Capability{"api_tokens", remint.Capability(k.OAuthPrefix + "api_tokens")}
 	remint.Allow(needs...) // panics here if OAuthPrefix cannot be part of a capability
-	a.mount(mux, []route{
-		{http.MethodPost, "/core/v1/organizations/organization/api_tokens", needs, errs, k.create},
-		{http.MethodPost, "/core/v1/api_tokens/{word}/regenerate_secret", needs, errs, k.regenerate},
+	a.mount(mux, sources{second: true}, []route{
+		{method: http.MethodPost, path: "/core/v1/organizations/organization/api_tokens", needs: needs, format: errs, serve: k.create},
+		{method: http.MethodPost, path: "/core/v1/api_tokens/{word}/regenerate_secret", needs: needs, format: errs, serve: k.regenerate},
 	}, "/core/v1/api_tokens", "/core/v1/api_tokens/")
 }
 

@@ -2,7 +2,9 @@ package httpadapter
 
 import (
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/remint-go/remint"
 )
@@ -58,6 +60,16 @@ type katapultErrors struct {
 	scope string // what the routes need, without the OAuth prefix
 }
 
+// quota: every answer has these. Where no limit counts, they say that as many requests are
+// permitted as the format's clients can read.
+func (katapultErrors) quota(h http.Header, q *Quota) {
+	if q == nil {
+		q = &Quota{Limit: math.MaxInt32, Remaining: math.MaxInt32}
+	}
+	h.Set("X-Ratelimit-Permitted", strconv.Itoa(q.Limit))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.Remaining))
+}
+
 func (k katapultErrors) fail(w http.ResponseWriter, f failure) {
 	status, code, description, detail := k.name(f)
 	if detail == nil {
@@ -101,6 +113,15 @@ func (k katapultErrors) name(f failure) (status int, code, description string, d
 			"Network is not allowed to access the API with this API token", struct {
 				IPAddress string `json:"ip_address"`
 			}{address}
+	case second:
+		return http.StatusForbidden, "invalid_capabilities_token",
+			"The capabilities token provided was not valid (either not valid, expired or not signed by the correct key)", nil
+	case tooMany:
+		limit, _ := errors.AsType[*limitError](f.err)
+		return http.StatusTooManyRequests, "rate_limit_reached",
+			"You have reached the rate limit for this type of request", struct {
+				TotalPermitted int `json:"total_permitted"`
+			}{limit.quota.Limit}
 	case needed:
 		return http.StatusForbidden, "scope_not_granted",
 			"The scope required for this endpoint has not been granted to the authenticating identity", struct {

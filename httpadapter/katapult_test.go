@@ -339,3 +339,10 @@ func TestATokenWithoutAnOwnerHasNoOrganization(t *testing.T) {
 		t.Errorf("organization_id %v", v)
 	}
 }
+
+func katapultRoutes(id remint.ID) []mounted {
+	return []mounted{
+		{format: "katapult", method: "POST", path: katapultCreate, body: `{"organization":{"id":"acme"},"properties":{}}`},
+		{format: "katapult", method: "POST", path: katapultRegenerate("api_token"), body: `{"api_token":{"id":"` + id.String() + `"}}`},
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,11 +55,11 @@ func (a *Adapter) MountPocketPaw(mux Mux, o *PocketPaw) {
 	}
 	const post = http.MethodPost
 	errs, exchange := pocketPawErrors{"Unauthorized"}, pocketPawErrors{"Invalid master token"}
-	a.mount(mux, []route{
-		{post, "/api/token/regenerate", nil, errs, p.regenerate},
-		{post, "/api/v1/token/regenerate", nil, errs, p.regenerate},
-		{post, "/api/auth/session", nil, exchange, p.session},
-		{post, "/api/v1/auth/session", nil, exchange, p.session},
+	a.mount(mux, sources{cookie: a.cookie}, []route{
+		{method: post, path: "/api/token/regenerate", format: errs, serve: p.regenerate},
+		{method: post, path: "/api/v1/token/regenerate", format: errs, serve: p.regenerate},
+		{method: post, path: "/api/auth/session", format: exchange, serve: p.session},
+		{method: post, path: "/api/v1/auth/session", format: exchange, serve: p.session},
 	})
 }
 
@@ -148,6 +149,15 @@ type pocketPawErrors struct {
 	denied string // what a credential that does not count is told
 }
 
+func (pocketPawErrors) quota(h http.Header, q *Quota) {
+	if q == nil {
+		return
+	}
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(q.Limit))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.Remaining))
+	h.Set("X-Ratelimit-Reset", strconv.FormatInt(q.Reset.Unix(), 10))
+}
+
 func (e pocketPawErrors) fail(w http.ResponseWriter, f failure) {
 	status, detail := f.status(), ""
 	switch f.kind {
@@ -156,6 +166,8 @@ func (e pocketPawErrors) fail(w http.ResponseWriter, f failure) {
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2 wants one
 	case needed, beyond:
 		detail = "Forbidden"
+	case tooMany:
+		detail = "Too Many Requests"
 	case badInput:
 		detail = f.err.Error()
 		if f.err == errTooLarge {

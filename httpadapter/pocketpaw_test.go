@@ -364,3 +364,12 @@ func TestAMisconfiguredFormatIsThisServicesFault(t *testing.T) {
 		t.Errorf("reported %v", f)
 	}
 }
+
+func pocketPawRoutes(remint.ID) []mounted {
+	return []mounted{
+		{format: "pocketpaw", method: "POST", path: "/api/token/regenerate", ignoresBody: true},
+		{format: "pocketpaw", method: "POST", path: "/api/v1/token/regenerate", ignoresBody: true},
+		{format: "pocketpaw", method: "POST", path: "/api/auth/session", ignoresBody: true},
+		{format: "pocketpaw", method: "POST", path: "/api/v1/auth/session", ignoresBody: true},
+	}
+}

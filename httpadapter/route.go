@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/remint-go/remint"
@@ -28,6 +31,10 @@ type Mux interface {
 // headers that all formats share are there already.
 type format interface {
 	fail(w http.ResponseWriter, f failure)
+
+	// quota sets the format's headers for limits of rate. It is called for every answer:
+	// first with nil, which is what stays where no request was counted.
+	quota(h http.Header, q *Quota)
 }
 
 // A route is one documented route of a format. It acts as the caller's Bearer and writes
@@ -36,25 +43,32 @@ type route struct {
 	method, path string
 	needs        []remint.Capability // any one of them; none: the route needs no more than a live token
 	format       format
+	open         bool // nobody is identified: the route finds its credential itself
 	serve        func(*call) error
 }
 
 // A call is a request to a route.
 type call struct {
-	a      *Adapter
-	w      http.ResponseWriter
-	r      *http.Request
-	from   netip.Addr
-	needs  []remint.Capability
-	self   remint.ID    // of the token that was presented; proof of nothing
-	bearer remint.Actor // whoever presented it
-	actor  remint.Actor // the same, needing what the route needs
-	read   bool         // the body was read, or is of no interest
+	a        *Adapter
+	w        http.ResponseWriter
+	r        *http.Request
+	format   format
+	from     netip.Addr
+	needs    []remint.Capability
+	self     remint.ID    // of the token that was presented; proof of nothing
+	bearer   remint.Actor // whoever presented it
+	actor    remint.Actor // the same, needing what the route needs
+	inCookie bool         // it was presented in a cookie
+	lends    bool         // a second credential is looked at
+	read     bool         // the body was read, or is of no interest
+	wrote    bool         // the answer has begun
+	counted  bool         // the request was counted, and …
+	limited  error        // … was one too many, or could not be
 }
 
 // mount puts the routes of one format on mux, and the format's errors around them: at each
 // path, and below it. The routes of elsewhere are paths where there is nothing.
-func (a *Adapter) mount(mux Mux, routes []route, elsewhere ...string) {
+func (a *Adapter) mount(mux Mux, from sources, routes []route, elsewhere ...string) {
 	allowed := map[string][]string{}
 	for _, rt := range routes {
 		allowed[rt.path] = append(allowed[rt.path], rt.method)
@@ -76,7 +90,7 @@ func (a *Adapter) mount(mux Mux, routes []route, elsewhere ...string) {
 		}
 	}
 	for _, rt := range routes {
-		mux.Handle(rt.method+" "+rt.path, a.handler(rt))
+		mux.Handle(rt.method+" "+rt.path, a.handler(rt, from))
 	}
 }
 
@@ -114,6 +128,7 @@ func (a *Adapter) refusal(f format, allowed []string) http.Handler {
 	}
 	allow := strings.Join(append(slices.Clone(allowed), http.MethodOptions), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.quota(w.Header(), nil)
 		if allowed != nil {
 			w.Header().Set("Allow", allow)
 			if r.Method == http.MethodOptions {
@@ -128,47 +143,97 @@ func (a *Adapter) refusal(f format, allowed []string) http.Handler {
 }
 
 // handler serves a route: the credential's form, the operation, the answer.
-func (a *Adapter) handler(rt route) http.Handler {
+func (a *Adapter) handler(rt route, from sources) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		c := &call{a: a, w: w, r: r, needs: rt.needs}
-		err := c.identify()
-		if err == nil {
-			limitBody(w, r)
-			err = rt.serve(c)
-		}
+		rt.format.quota(w.Header(), nil)
+		c := &call{a: a, w: w, r: r, format: rt.format, needs: rt.needs, from: a.clientAddr(r), lends: from.second}
+		err := c.answer(rt, from)
 		if err != nil {
 			if !c.read {
 				leaveBody(w, r)
 			}
-			c.fail(rt.format, err)
+			c.fail(err)
 		}
 	})
+}
+
+// answer serves the route. A panic, of a store's for one, is an error like any other: its
+// client gets the format's answer.
+func (c *call) answer(rt route, from sources) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler || c.wrote {
+				panic(p)
+			}
+			err = serverFault{fmt.Errorf("httpadapter: panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	if !rt.open {
+		if err := c.identify(from); err != nil {
+			return err
+		}
+	}
+	limitBody(c.w, c.r)
+	return rt.serve(c)
 }
 
 // identify finds out who is calling, from the form of what was presented: nothing is
 // proved and no store is asked. What is no token's text is refused here, before any body
 // is read.
-func (c *call) identify() error {
-	text, what := credential(c.r.Header)
+func (c *call) identify(from sources) error {
+	text, what, inCookie := from.find(c.r)
 	if what == nothing {
 		return errNoCredential
 	}
-	c.from = c.a.clientAddr(c.r)
-	var err error
-	if what == token {
-		c.self, err = c.a.issuer.Identify(text)
+	if inCookie {
+		if err := from.cookie.check(c.r); err != nil {
+			return err
+		}
+		c.inCookie = true
 	}
-	if what == garbage || err != nil {
+	if what == garbage {
 		c.a.denyGarbage(c.r.Context(), c.from)
 		return remint.ErrDenied
 	}
-	c.bearer = c.a.issuer.Bearer(text, c.from)
+	return c.present(text)
+}
+
+// present makes whoever presented text the caller.
+func (c *call) present(text string) (err error) {
+	if c.self, err = c.a.issuer.Identify(text); err != nil {
+		c.a.denyGarbage(c.r.Context(), c.from)
+		return remint.ErrDenied
+	}
+	c.bearer = c.a.issuer.Bearer(text, c.from).WithCheck(c.check)
 	c.actor = c.bearer
 	if len(c.needs) > 0 {
-		c.actor = c.bearer.Needing(remint.Capabilities{}, c.needs...)
+		c.actor = c.bearer.Needing(c.needs...)
 	}
 	return nil
+}
+
+// check is what is judged of a caller in each operation, once its token has passed: that a
+// cookie holds no more than a session, how many requests it has made, and what its second
+// credential adds. A request is counted once, however many operations it takes.
+func (c *call) check(ctx context.Context, tok remint.Token) (remint.Capabilities, error) {
+	if c.inCookie && !tok.IsSession() {
+		return remint.Capabilities{}, remint.ErrDenied
+	}
+	if !c.counted {
+		c.counted = true
+		var q *Quota
+		if q, c.limited = c.a.count(ctx, tok); q != nil {
+			c.format.quota(c.w.Header(), q)
+		}
+	}
+	if c.limited != nil {
+		return remint.Capabilities{}, c.limited
+	}
+	if !c.lends {
+		return remint.Capabilities{}, nil
+	}
+	return c.a.lend(ctx, c.r.Header, tok, c.from)
 }
 
 // refuse returns the error of a request that nobody could be served, such as one whose
@@ -203,40 +268,67 @@ func (c *call) gone(id remint.ID, err error) error {
 }
 
 // fail answers a request that was not served.
-func (c *call) fail(to format, err error) {
+func (c *call) fail(err error) {
 	f := failure{kind: kindOf(err), err: err, from: c.from, need: c.needs}
 	switch f.kind {
 	case unavailable:
 		c.a.retryLater(c.w, c.r, err)
 	case internal:
 		c.a.report(c.r, err)
+	case tooMany:
+		limit, _ := errors.AsType[*limitError](err)
+		f.wait = limit.quota.seconds()
+		c.w.Header().Set("Retry-After", strconv.Itoa(f.wait))
 	}
-	to.fail(c.w, f)
+	c.format.fail(c.w, f)
 }
 
-// writeSecret answers with a grant. It is the one place from which a secret's text leaves;
-// body puts it into the format's answer.
+// reveal returns a grant's secret, for an answer that nobody stores. It is the one place
+// from which a secret's text leaves.
+func reveal(w http.ResponseWriter, g remint.Grant) string {
+	w.Header().Set("Cache-Control", "no-store")
+	return g.Secret.Reveal()
+}
+
+// writeSecret answers with a grant; body puts its secret into the format's answer.
 func (c *call) writeSecret(g remint.Grant, body func(tok remint.Token, secret string) any) error {
-	c.w.Header().Set("Cache-Control", "no-store")
-	writeJSON(c.w, http.StatusOK, body(g.Token, g.Secret.Reveal()))
-	return nil
+	return c.write(body(g.Token, reveal(c.w, g)))
 }
 
 // write answers with what is no secret.
 func (c *call) write(body any) error {
-	writeJSON(c.w, http.StatusOK, body)
+	b := encodeJSON(body)
+	c.wrote = true
+	writeBody(c.w, http.StatusOK, jsonType, b)
 	return nil
 }
 
+// writeEmpty answers with a status alone.
+func (c *call) writeEmpty(status int) error {
+	c.wrote = true
+	c.w.WriteHeader(status)
+	return nil
+}
+
+const jsonType = "application/json"
+
 // writeJSON writes v, which must be something that can be encoded.
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	writeBody(w, status, jsonType, encodeJSON(v))
+}
+
+func encodeJSON(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		panic("httpadapter: " + err.Error()) // it holds strings, numbers, and lists and maps of them
 	}
-	w.Header().Set("Content-Type", "application/json")
+	return b.Bytes()
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // if it fails, nobody is left to tell
+	_, _ = w.Write(body) // if it fails, nobody is left to tell
 }

@@ -23,7 +23,7 @@ import (
 type service struct {
 	t       *testing.T
 	issuer  *remint.Issuer
-	handler http.Handler
+	handler *http.ServeMux
 	url     string            // of a server, if there is one, …
 	client  http.RoundTripper // … and what it is reached with
 	store   *outage
@@ -60,11 +60,11 @@ func newService(t *testing.T, changes ...func(*setup)) *service {
 	}
 	u := setup{
 		issuer: remint.Options{
-			Prefixes: []string{"pk_", "xaat-", "kat_"},
+			Prefixes: []string{"pk_", "xaat-", "kat_", "pp_", "nat_"},
 			Now:      s.clock.now,
 			Observe:  s.events.observe,
 		},
-		adapter:  httpadapter.Options{Error: s.faults.add},
+		adapter:  httpadapter.Options{Error: s.faults.add, Limiter: &httpadapter.MemoryLimiter{Now: s.clock.now}},
 		katapult: httpadapter.Katapult{Prefix: "kat_"},
 	}
 	for _, change := range changes {
@@ -84,6 +84,12 @@ func newService(t *testing.T, changes ...func(*setup)) *service {
 	web.MountKatapult(mux, &u.katapult)
 	s.handler = mux
 	return s
+}
+
+// routed reports whether a format's route serves the request.
+func (s *service) routed(method, path string) bool {
+	_, pattern := s.handler.Handler(httptest.NewRequest(method, path, nil))
+	return strings.Contains(pattern, " ")
 }
 
 // me answers with the ID of the token that let the request through.
