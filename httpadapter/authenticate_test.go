@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -335,47 +334,6 @@ func TestAClientThatWentAwayIsNoFaultAndGetsNoSuccess(t *testing.T) {
 		t.Errorf("%d, %v", w.Code, reported)
 	}
 }
-
-// What a guard adds to a handler is the difference to Bare.
-func BenchmarkAuthenticate(b *testing.B) {
-	issuer, err := remint.New(new(store.Memory), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	g, err := issuer.Operator("bench").Issue(b.Context(), remint.Spec{Capabilities: remint.Allow("reports")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	web := httpadapter.New(issuer, nil)
-	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
-	for _, c := range []struct {
-		name string
-		h    http.Handler
-	}{{"Bare", bare}, {"Authenticate", web.Authenticate(bare)}, {"Require", web.Require("reports:read", bare)}} {
-		b.Run(c.name, func(b *testing.B) {
-			r := httptest.NewRequest("GET", "/", nil)
-			r.Header.Set("Authorization", "Bearer "+g.Secret.Reveal())
-			w := &discard{h: http.Header{}}
-			b.ReportAllocs()
-			for b.Loop() {
-				c.h.ServeHTTP(w, r)
-			}
-			if w.status != 0 {
-				b.Fatal(w.status)
-			}
-		})
-	}
-}
-
-type discard struct {
-	h      http.Header
-	status int
-}
-
-func (d *discard) Header() http.Header               { return d.h }
-func (d *discard) Write(p []byte) (int, error)       { return len(p), nil }
-func (d *discard) WriteString(s string) (int, error) { return len(s), nil }
-func (d *discard) WriteHeader(status int)            { d.status = status }
 
 func TestAuthenticateCostsTwoAllocations(t *testing.T) {
 	s := start(t, func(u *setup) { u.issuer.Observe = nil })

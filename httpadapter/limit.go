@@ -125,12 +125,22 @@ func (a *Adapter) count(ctx context.Context, tok remint.Token) (*Quota, error) {
 	return &q, nil
 }
 
-// rateLimitFields sets the fields of draft-ietf-httpapi-ratelimit-headers-10 on answers of no
-// particular format.
+// rateLimitFields sets the fields RateLimit and RateLimit-Policy of
+// draft-ietf-httpapi-ratelimit-headers-10, for answers of no particular format.
 func rateLimitFields(h http.Header, q *Quota) {
 	if q == nil {
 		return
 	}
-	h.Set("RateLimit-Policy", `"minute";q=`+strconv.Itoa(q.Limit)+`;w=60`)
-	h.Set("RateLimit", `"minute";r=`+strconv.Itoa(q.Remaining)+`;t=`+strconv.Itoa(q.seconds()))
+	var b [64]byte
+	line := append(b[:0], `"minute";q=`...)
+	line = strconv.AppendInt(line, int64(q.Limit), 10)
+	line = append(line, `;w=60`...)
+	policy := string(line)
+	line = append(line[:0], `"minute";r=`...)
+	line = strconv.AppendInt(line, int64(q.Remaining), 10)
+	line = append(line, `;t=`...)
+	line = strconv.AppendInt(line, int64(q.seconds()), 10)
+	values := [...]string{policy, string(line)}
+	// In net/http's canonical form, as Header.Set would have it.
+	h["Ratelimit-Policy"], h["Ratelimit"] = values[:1:1], values[1:]
 }
