@@ -769,6 +769,10 @@ var operations = []struct {
 		_, err := a.Get(ctx, id)
 		return err
 	}},
+	{"Live", true, func(ctx context.Context, a remint.Actor, id remint.ID) error {
+		_, err := a.Live(ctx, id)
+		return err
+	}},
 	{"List", false, func(ctx context.Context, a remint.Actor, id remint.ID) error {
 		for _, err := range a.List(ctx, remint.Query{}) {
 			if err != nil {

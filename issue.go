@@ -153,6 +153,32 @@ func (a Actor) Get(ctx context.Context, id ID) (Token, error) {
 	return t.token(records, id), nil
 }
 
+// Live returns a live token and its ancestors, the root last, as one judging has read them,
+// past any cache. A token that has ended, or one of whose ancestors has, is [ErrEnded]; so is
+// a session whose secret of its parent has stopped.
+func (a Actor) Live(ctx context.Context, id ID) ([]Token, error) {
+	var line []Token
+	_, _, err := a.do(ctx, false, func(t *attempt, c *caller) error {
+		r, err := t.target(c, id)
+		if err != nil {
+			return err
+		}
+		above, err := t.live(r)
+		if err != nil {
+			return err
+		}
+		line = line[:0]
+		for _, x := range append([]*Record{r}, above...) {
+			line = append(line, newToken(x, slotNewest, t.now))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return line, nil
+}
+
 // A Query selects tokens. The zero value: the live ones of owner "" (or of the
 // actor's own) that have no parent.
 type Query struct {

@@ -53,3 +53,34 @@ func TestAListOfExpiredTokensHasNothingElseThatEnded(t *testing.T) {
 	same(list(remint.Query{Expired: true}), live, expired, after, successor)
 	same(list(remint.Query{Expired: true, Ended: true}), ofThePast, live, expired, revoked, replaced, both, after, successor)
 }
+
+func TestOfALiveTokenTheWholeLineIsReturned(t *testing.T) {
+	w := newLawWorld(t, remint.Options{})
+	ctx := t.Context()
+	root := w.issue(remint.Spec{Owner: "o", Capabilities: remint.Allow("*")})
+	middle := w.issue(remint.Spec{Owner: "o", Parent: root.Token.ID(), Capabilities: remint.Allow("*")})
+	session := w.must(w.op.StartSession(ctx, middle.Token.ID(), remint.Session{}))
+	line, err := w.op.Live(ctx, session.Token.ID())
+	if err != nil || len(line) != 3 || line[0].ID() != session.Token.ID() || line[1].ID() != middle.Token.ID() || line[2].ID() != root.Token.ID() {
+		t.Fatalf("%v, %v", line, err)
+	}
+	if line, err := w.bearer(session).Live(ctx, root.Token.ID()); err != nil || len(line) != 1 {
+		t.Errorf("a root: %v, %v", line, err)
+	}
+	_, err = w.issuer.Member("another", "m", remint.Allow("*")).Live(ctx, root.Token.ID())
+	w.is(err, remint.ErrNotFound, "another owner's")
+
+	w.must(w.op.Rotate(ctx, middle.Token.ID(), remint.Rotation{}))
+	_, err = w.op.Live(ctx, session.Token.ID())
+	w.is(err, remint.ErrEnded, "a session whose secret has stopped")
+	if err := w.op.EndSessions(ctx, root.Token.ID()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.op.Live(ctx, middle.Token.ID())
+	w.is(err, remint.ErrEnded, "under an epoch that is over")
+	if err := w.op.Revoke(ctx, root.Token.ID()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.op.Live(ctx, root.Token.ID())
+	w.is(err, remint.ErrEnded, "revoked")
+}
