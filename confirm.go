@@ -81,6 +81,7 @@ func (r *record) settle(now, retention int64) {
 		r.remember(&r.newest, r.newest.until, retention)
 		r.newest = slot{}
 	}
+	r.dropSealed(now)
 }
 
 // dropNewest removes a newest secret that nobody has used, as if its rotation had not been.

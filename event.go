@@ -18,7 +18,9 @@ const (
 	EventFinish      EventKind = "finish"
 	EventEndSessions EventKind = "end-sessions"
 	EventRevoke      EventKind = "revoke"
-	EventReuse       EventKind = "reuse" // a retired secret was presented; stored the first time
+	EventSeal        EventKind = "seal"   // an answer was kept for a retry, in its bearer's record
+	EventReplay      EventKind = "replay" // a secret was handed out again, to a retry: no record changed
+	EventReuse       EventKind = "reuse"  // a retired secret was presented; stored the first time
 	EventRemove      EventKind = "remove"
 	EventVerify      EventKind = "verify" // *
 	EventDeny        EventKind = "deny"   // *

@@ -2,6 +2,7 @@ package remint_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -159,4 +160,40 @@ func ExampleIssuer_Bearer() {
 	// Output:
 	// true
 	// <nil>
+}
+
+// A client whose rotation was done, but which never heard the answer, asks again with the
+// secret that the rotation has stopped: it gets the same answer, until the new secret is used.
+func ExampleActor_WithRetryKey() {
+	ctx := context.Background()
+	issuer := newIssuer()
+	grant, err := issuer.Operator("alice").Issue(ctx, remint.Spec{Name: "ci", Capabilities: remint.Allow("deploy")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, presented := grant.Token.ID(), grant.Secret.Reveal()
+	key := rand.Text() // the client's, one for each request: 26 characters, 130 bits
+
+	me := issuer.Bearer(presented, addr).WithRetryKey(key, 0)
+	lost, err := me.Rotate(ctx, id, remint.Rotation{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	again, err := me.Rotate(ctx, id, remint.Rotation{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(again.Secret.Equal(lost.Secret))
+
+	_, err = issuer.Verify(ctx, presented, addr)
+	fmt.Println(errors.Is(err, remint.ErrDenied))
+	_, err = issuer.Verify(ctx, again.Secret.Reveal(), addr)
+	fmt.Println(err)
+	_, err = me.Rotate(ctx, id, remint.Rotation{})
+	fmt.Println(errors.Is(err, remint.ErrDenied)) // it has arrived
+	// Output:
+	// true
+	// true
+	// <nil>
+	// true
 }

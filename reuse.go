@@ -105,11 +105,9 @@ func (t *attempt) revokeChain(r *Record) (more bool, err error) {
 // revokeForReuse revokes a token. Where the reuse itself is an event of the same
 // record, that stands for both: State.RevokedAt says the rest.
 func (t *attempt) revokeForReuse(r *Record) {
-	for _, d := range t.drafts {
-		if d.was == r {
-			d.revokedAt = t.now
-			return
-		}
+	if d := t.drafted(r); d != nil {
+		d.revokedAt = t.now
+		return
 	}
 	t.change(r, EventRevoke, ID{}, r.newest.generation).revokedAt = t.now
 }
