@@ -548,3 +548,40 @@ func TestASuccessorInheritsTheBoundsThatItsSpecDoesNotName(t *testing.T) {
 		t.Errorf("what the Spec names: %+v", spec)
 	}
 }
+
+func TestAReplacedSecretThatComesBackIsClassified(t *testing.T) {
+	w := newLawWorld(t, remint.Options{RetryWindow: 10 * time.Minute})
+	ctx := t.Context()
+	g := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
+	me := w.retrying(g, longKey)
+	how := remint.Rotation{Retire: remint.RetireAfter(time.Minute)}
+	next := w.must(me.Rotate(ctx, g.Token.ID(), how))
+	last := func() remint.Event {
+		for k := len(w.seen) - 1; k >= 0; k-- {
+			if e := w.seen[k]; e.Kind == remint.EventVerify || e.Kind == remint.EventReplay || e.Kind == remint.EventReuse {
+				return e
+			}
+		}
+		return remint.Event{}
+	}
+	is := func(kind remint.EventKind, reason string, generation uint64, age time.Duration, what string) {
+		t.Helper()
+		if e := last(); e.Kind != kind || e.Reason != reason || e.Generation != generation || e.Age != age {
+			t.Errorf("%s: %+v", what, e)
+		}
+	}
+	w.must(me.Rotate(ctx, g.Token.ID(), how))
+	is(remint.EventReplay, remint.ReasonRetry, 2, 0, "a retry")
+	w.works(g, "the old secret")
+	is(remint.EventVerify, remint.ReasonGrace, 1, 0, "a straggler, before the new secret was used")
+	w.works(next, "the new secret")
+	is(remint.EventVerify, "", 2, 0, "the new secret")
+	w.works(g, "the old secret")
+	is(remint.EventVerify, remint.ReasonGrace, 1, 0, "a straggler")
+	w.now = w.now.Add(11 * time.Minute)
+	w.fails(g, "the old secret")
+	is(remint.EventReuse, remint.ReasonStale, 1, 10*time.Minute, "a deployment that has not heard of it")
+	w.now = w.now.Add(time.Microsecond)
+	w.fails(g, "the old secret")
+	is(remint.EventReuse, remint.ReasonOld, 1, 10*time.Minute+time.Microsecond, "something old")
+}
