@@ -181,6 +181,15 @@ func (t *attempt) event(d *draft) Event {
 	return e
 }
 
+// moved reports whether something that was read has been changed since: then a refusal may rest on
+// records of different moments, as no commit has guarded them.
+func (t *attempt) moved() bool {
+	return slices.ContainsFunc(t.seen, func(r *Record) bool {
+		now, err := t.i.load(t.ctx, r.id, true)
+		return err == nil && now.revision != r.revision || errors.Is(err, ErrNotFound)
+	})
+}
+
 // landing is how long a commit whose outcome is not known is looked for, after the
 // caller's context has ended.
 const landing = 5 * time.Second

@@ -2,6 +2,7 @@ package remint_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -196,5 +197,47 @@ func TestAnEventOfTheFutureDoesNotKeepOlderOnesFromBeingTrimmed(t *testing.T) {
 	}
 	if page, _, err := w.issuer.Events(ctx, ""); err != nil || len(page) != 0 {
 		t.Errorf("%d events are left (%v), want none", len(page), err)
+	}
+}
+
+// loadHook runs something before a record is loaded.
+type loadHook struct {
+	remint.Store
+	before func(remint.ID)
+}
+
+func (s *loadHook) Load(ctx context.Context, id remint.ID) (*remint.Record, error) {
+	if s.before != nil {
+		s.before(id)
+	}
+	return s.Store.Load(ctx, id)
+}
+
+func TestARotationThatLosesToAnotherIsAConflictAndNoEnd(t *testing.T) {
+	hook := &loadHook{Store: new(store.Memory)}
+	issuer, err := remint.New(hook, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, op := t.Context(), issuer.Operator("op")
+	g, err := op.Issue(ctx, remint.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	how := remint.Rotation{Successor: &remint.Successor{}}
+	first, err := op.Rotate(ctx, g.Token.ID(), how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook.before = func(id remint.ID) {
+		if id == first.Token.ID() { // the old token was read, and its unused successor is next
+			hook.before = nil
+			if _, err := op.Rotate(ctx, g.Token.ID(), how); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := op.Rotate(ctx, g.Token.ID(), how); !errors.Is(err, remint.ErrConflict) {
+		t.Errorf("%v, want a conflict", err)
 	}
 }
