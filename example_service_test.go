@@ -36,7 +36,7 @@ func Example_existingService() {
 		log.Fatal(err)
 	}
 	defer db.Close()
-	issuer, err := remint.New(db, &remint.Options{Prefixes: []string{"acme_"}})
+	issuer, err := remint.New(db, &remint.Options{Prefixes: []string{"acme_", "pp_"}})
 	if err != nil {
 		log.Fatal(err)
 	}

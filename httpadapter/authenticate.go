@@ -152,6 +152,7 @@ func refuse(w http.ResponseWriter, r *http.Request, p problem) {
 // issuer's observer.
 type problem struct {
 	status int
+	detail string
 	body   []byte
 }
 
@@ -167,7 +168,7 @@ var (
 )
 
 func newProblem(status int, detail string) problem {
-	return problem{status, []byte(`{"type":"about:blank","title":"` + http.StatusText(status) +
+	return problem{status, detail, []byte(`{"type":"about:blank","title":"` + http.StatusText(status) +
 		`","status":` + strconv.Itoa(status) + `,"detail":"` + detail + `"}` + "\n")}
 }
 

@@ -295,6 +295,8 @@ func TestAnExpiredTokenHasASuccessorAndStaysExpired(t *testing.T) {
 	if s.works(old) || !s.works(fresh) {
 		t.Error("the wrong one works")
 	}
+	// One whose successor has been used is spent, as any other.
+	s.call("POST", path, master, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z","newTokenExpiresAt":"2098-01-01T00:00:00Z"}`).want(409)
 	// Its own credential is dead.
 	s.call("POST", path, old, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`).want(401)
 }
@@ -361,12 +363,14 @@ func TestAxiomsRoutesNeedTheirCapabilities(t *testing.T) {
 		{"POST", "/v2/tokens", `{` + onlyUsers + `}`, "create"},
 		{"GET", "/v2/tokens/" + id, ``, "read"},
 		{"POST", "/v2/tokens/" + id + "/regenerate", `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`, "update"},
+		{"GET", "/v2/tokens", ``, "read"},
+		{"DELETE", "/v2/tokens/" + id, ``, "delete"},
 	} {
 		for _, verb := range []string{"create", "read", "update", "delete"} {
 			g := s.issue(remint.Spec{Prefix: "xaat-", Capabilities: remint.Allow("org:users", remint.Join("org", "apiTokens", verb))})
 			a := s.call(c.method, c.path, g.Secret.Reveal(), c.body)
 			if verb == c.needs {
-				a.want(200)
+				a.wantSuccess()
 				continue
 			}
 			a.wantBody(403, `{"code":403,"message":"the API token lacks the capability org:apiTokens:`+c.needs+`"}`)
@@ -377,6 +381,9 @@ func TestAxiomsRoutesNeedTheirCapabilities(t *testing.T) {
 	}
 }
 
+const beyondAxiom = `{"code":403,"message":"this is beyond the API token: it can give, or regenerate, no more than it has, cannot change what it` +
+	` stands below, and only authenticates once its successor has been used"}`
+
 func TestNobodyHandsOutMoreThanItHasThroughAxiom(t *testing.T) {
 	s := start(t)
 	caller := s.issue(remint.Spec{Prefix: "xaat-", Capabilities: remint.Allow("org:apiTokens", "dataset:logs:ingest:create")})
@@ -384,12 +391,11 @@ func TestNobodyHandsOutMoreThanItHasThroughAxiom(t *testing.T) {
 	strong := s.master()
 	before := s.snapshot()
 	wide := `"datasetCapabilities":{"*":{"ingest":["create"]}}`
-	const beyond = `{"code":403,"message":"this is beyond the API token's capabilities"}`
-	s.call("POST", "/v2/tokens", secret, `{`+wide+`}`).wantBody(403, beyond)
+	s.call("POST", "/v2/tokens", secret, `{`+wide+`}`).wantBody(403, beyondAxiom)
 	s.call("POST", "/v2/tokens/"+caller.Token.ID().String()+"/regenerate", secret,
-		`{"existingTokenExpiresAt":"2099-01-01T00:00:00Z","newToken":{`+wide+`}}`).wantBody(403, beyond)
+		`{"existingTokenExpiresAt":"2099-01-01T00:00:00Z","newToken":{`+wide+`}}`).wantBody(403, beyondAxiom)
 	s.call("POST", "/v2/tokens/"+strong.Token.ID().String()+"/regenerate", secret,
-		`{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`).wantBody(403, beyond)
+		`{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`).wantBody(403, beyondAxiom)
 	if s.snapshot() != before {
 		t.Error("something changed")
 	}
@@ -404,6 +410,7 @@ func TestAnotherOrganizationsTokenIsUnknownToAxiom(t *testing.T) {
 	const unknown = `{"code":404,"message":"API token not found"}`
 	for _, id := range []string{foreign.Token.ID().String(), "01ARZ3NDEKTSV4RRFFQ69G5FAV", "x", strings.ToLower(foreign.Token.ID().String()), "%00"} {
 		s.call("GET", "/v2/tokens/"+id, master, "").wantBody(404, unknown)
+		s.call("DELETE", "/v2/tokens/"+id, master, "").wantBody(404, unknown)
 		s.call("POST", "/v2/tokens/"+id+"/regenerate", master, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`).wantBody(404, unknown)
 		s.call("POST", "/v2/tokens/"+id+"/regenerate", master, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z","newToken":{`+onlyUsers+`}}`).wantBody(404, unknown)
 	}
@@ -424,6 +431,7 @@ func TestARevokedTokenIsGoneFromAxiom(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.call("GET", "/v2/tokens/"+id, master, "").want(404)
+	s.call("DELETE", "/v2/tokens/"+id, master, "").want(404)
 	s.call("POST", "/v2/tokens/"+id+"/regenerate", master, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`).want(404)
 }
 
@@ -435,6 +443,8 @@ func TestAxiomsOrganizationHeaderMustNameTheCallersOwn(t *testing.T) {
 		{"POST", "/v2/tokens", `{` + onlyUsers + `}`},
 		{"GET", "/v2/tokens/" + id, ""},
 		{"POST", "/v2/tokens/" + id + "/regenerate", `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`},
+		{"GET", "/v2/tokens", ""},
+		{"DELETE", "/v2/tokens/" + id, ""},
 	} {
 		before := s.snapshot()
 		for _, org := range []string{"other", "ACME", " "} {
@@ -442,12 +452,12 @@ func TestAxiomsOrganizationHeaderMustNameTheCallersOwn(t *testing.T) {
 		}
 		for _, org := range []string{"other", "ACME"} {
 			s.call(c.method, c.path, master.Secret.Reveal(), c.body, "X-Axiom-Org-Id", org).
-				wantBody(403, `{"code":403,"message":"X-Axiom-Org-Id does not name the API token's organization"}`)
+				wantBody(403, `{"code":403,"message":"X-Axiom-Org-Id does not name the API token's organization: leave it out, or name that"}`)
 		}
 		if s.snapshot() != before {
 			t.Error("something changed")
 		}
-		s.call(c.method, c.path, master.Secret.Reveal(), c.body, "X-Axiom-Org-Id", "acme").want(200)
+		s.call(c.method, c.path, master.Secret.Reveal(), c.body, "X-Axiom-Org-Id", "acme").wantSuccess()
 	}
 }
 
@@ -472,11 +482,13 @@ func TestAxiomAnswersAnOutageWith503(t *testing.T) {
 	for _, c := range []struct{ method, path, body string }{
 		{"POST", "/v2/tokens", `{` + onlyUsers + `}`},
 		{"POST", "/v2/tokens", `{`},
+		{"GET", "/v2/tokens", ""},
 		{"GET", "/v2/tokens/" + g.Token.ID().String(), ""},
+		{"DELETE", "/v2/tokens/" + g.Token.ID().String(), ""},
 		{"POST", "/v2/tokens/" + g.Token.ID().String() + "/regenerate", `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`},
 	} {
 		a := s.call(c.method, c.path, g.Secret.Reveal(), c.body)
-		a.wantBody(503, `{"code":503,"message":"service unavailable"}`)
+		a.wantBody(503, `{"code":503,"message":"the service is unavailable for the moment, and may or may not have done what was asked: look, and try again"}`)
 		if len(s.faults.take()) != 1 || a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: not reported, or no Retry-After", c.path)
 		}
@@ -499,7 +511,7 @@ func TestOfTwoAxiomRegenerationsThatSawTheSameTokenOneWins(t *testing.T) {
 		}
 		s.store.before.Store(&other)
 		s.call("POST", "/v2/tokens/"+id+"/regenerate", master, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"`+replacement+`}`).
-			wantBody(409, `{"code":409,"message":"the API token was changed by another request, or has been replaced"}`)
+			wantBody(409, `{"code":409,"message":"the API token was changed by another request at the same moment, or its successor has been used: regenerate the newest one"}`)
 	}
 }
 
@@ -607,8 +619,29 @@ func TestATokenWhosePrefixWasGivenUpIsThisServicesFault(t *testing.T) {
 
 func axiomRoutes(id remint.ID) []mounted {
 	return []mounted{
+		{format: "axiom", method: "GET", path: "/v2/tokens", ignoresBody: true},
 		{format: "axiom", method: "POST", path: "/v2/tokens", body: `{` + onlyUsers + `}`},
 		{format: "axiom", method: "GET", path: "/v2/tokens/" + id.String(), ignoresBody: true},
 		{format: "axiom", method: "POST", path: "/v2/tokens/" + id.String() + "/regenerate", body: `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`},
+		{format: "axiom", method: "DELETE", path: "/v2/tokens/" + id.String(), ignoresBody: true, served: http.StatusNoContent},
+	}
+}
+
+// wantSuccess fails unless a route of Axiom's did what was asked: with a body, or with none.
+func (a answer) wantSuccess() {
+	a.t.Helper()
+	switch {
+	case a.status == http.StatusNoContent:
+		a.wantEmpty()
+	case a.status != http.StatusOK || !json.Valid([]byte(a.body)) || a.header.Get("Content-Type") != "application/json":
+		a.t.Errorf("%d %v %.200s", a.status, a.header, a.body)
+	}
+}
+
+// wantEmpty fails unless the answer is a 204.
+func (a answer) wantEmpty() {
+	a.t.Helper()
+	if a.status != http.StatusNoContent || a.body != "" || a.header.Get("Content-Type") != "" || a.header.Get("Cache-Control") != "no-store" {
+		a.t.Errorf("%d %v %q, want an empty 204", a.status, a.header, a.body)
 	}
 }

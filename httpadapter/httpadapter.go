@@ -1,12 +1,13 @@
-// Package httpadapter puts a [remint.Issuer] in front of net/http handlers, and
-// serves the documented token routes of PocketPaw, Axiom and Katapult.
+// Package httpadapter puts a [remint.Issuer] in front of net/http handlers, and serves
+// token routes: those that PocketPaw, Axiom and Katapult document, so that their clients
+// work unmodified, and its own.
 //
 // [Adapter.Authenticate] and [Adapter.Require] guard the service's own handlers; the
 // Mount methods put a format's routes on the service's own mux:
 //
 //	web := httpadapter.New(issuer, nil)
 //	mux.Handle("GET /reports", web.Require("reports:read", reports))
-//	web.MountPocketPaw(mux, nil) // POST /api/token/regenerate
+//	web.MountNative(mux, nil) // /tokens, /introspect, /revoke
 //
 // # Who acts
 //
@@ -14,6 +15,13 @@
 // operation itself: what a route reads before that only says which operation it is, and
 // either cannot change (an owner, a prefix, a parent) or is judged again. The owner is the
 // token's, whatever the request says.
+//
+// # What a token may be presented with
+//
+// A bearer token in the Authorization header; in a browser, a session in a cookie
+// ([Options.Cookie]); beside either, a capabilities token ([Options.CapabilitiesToken]) that adds
+// to what one request may do. Requests are counted against the token's limit
+// ([RateLimitAttribute]) once it has passed.
 //
 // # Caveats
 //

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/remint-go/remint"
 )
@@ -49,15 +51,40 @@ func invalidArguments(f form) error {
 func sentences(list []*remint.InputError) []string {
 	texts := make([]string, len(list))
 	for i, e := range list {
-		texts[i] = e.Field + " " + e.Problem
+		texts[i] = e.Field + " " + katapultProblem(e.Problem)
 	}
 	return texts
+}
+
+// katapultProblem returns what is wrong with a value, for a client. What the issuer says of
+// its bound on lifetimes is for whoever set it, and names that option.
+func katapultProblem(text string) string {
+	const option = "Options.MaxLifetime"
+	if most, ok := strings.CutPrefix(text, "is never, and "+option+" is "); ok {
+		return "must be given: a token lives for at most " + most
+	}
+	if more, ok := strings.CutSuffix(text, ", which is "+option); ok {
+		return more
+	}
+	return text
 }
 
 // katapultErrors are {"code","description","detail"}, within {"error":{…}} for one of the
 // published clients and beside it for the other. There is no 401 and no 405.
 type katapultErrors struct {
-	scope string // what the routes need, without the OAuth prefix
+	oauthPrefix string // of scopes, which is not shown
+}
+
+// scopes returns what a route needs, any one of them, without those that are another one
+// with the OAuth prefix.
+func (k katapultErrors) scopes(need []remint.Capability) (list []string) {
+	for _, c := range need {
+		bare, prefixed := strings.CutPrefix(string(c), k.oauthPrefix)
+		if !prefixed || !slices.Contains(need, remint.Capability(bare)) {
+			list = append(list, string(c))
+		}
+	}
+	return list
 }
 
 // quota: every answer has these. Where no limit counts, they say that as many requests are
@@ -126,7 +153,7 @@ func (k katapultErrors) name(f failure) (status int, code, description string, d
 		return http.StatusForbidden, "scope_not_granted",
 			"The scope required for this endpoint has not been granted to the authenticating identity", struct {
 				Scopes []string `json:"scopes"`
-			}{[]string{k.scope}}
+			}{k.scopes(f.need)}
 	case beyond:
 		why := "This is beyond what the API token may do itself"
 		return http.StatusForbidden, "permission_denied",
@@ -148,7 +175,7 @@ func (k katapultErrors) name(f failure) (status int, code, description string, d
 	case conflict:
 		return http.StatusConflict, "conflict", "The API token was changed by another request at the same time", nil
 	case ended:
-		return http.StatusConflict, "conflict", "The API token has expired, and cannot be changed", nil
+		return http.StatusConflict, "conflict", "The API token has expired or been replaced, and cannot be changed", nil
 	}
 	// A service that is set up wrongly, and one that has no store, are the same to a client.
 	return http.StatusServiceUnavailable, "service_unavailable",

@@ -11,10 +11,15 @@ import (
 	"github.com/remint-go/remint"
 )
 
-const katapultCreate = "/core/v1/organizations/organization/api_tokens"
+const (
+	katapultCreate = "/core/v1/organizations/organization/api_tokens"
+	katapultList   = katapultCreate + "?organization[id]=acme"
+)
+
+func katapultOne(word string) string { return "/core/v1/api_tokens/" + word }
 
 func katapultRegenerate(word string) string {
-	return "/core/v1/api_tokens/" + word + "/regenerate_secret"
+	return katapultOne(word) + "/regenerate_secret"
 }
 
 func TestKatapultsCreateReturnsTheWholeToken(t *testing.T) {
@@ -127,26 +132,26 @@ func TestKatapultJudgesCredentialThenScopeThenArgumentsThenLookup(t *testing.T) 
 	s := start(t)
 	weak := s.issue(remint.Spec{Prefix: "kat_", Capabilities: remint.Allow("api_tokens:read", "dns")}).Secret.Reveal()
 	held := s.issue(remint.Spec{Prefix: "kat_", Capabilities: remint.Allow("api.katapult.io/core/v1/api_tokens")}).Secret.Reveal()
-	bodies := map[string]string{
-		katapultCreate:                  `{"organization":{"id":"other"},"properties":{}}`,
-		katapultRegenerate("api_token"): `{}`,
-	}
-	for path, body := range bodies {
-		for _, body := range []string{`{`, ``, body} {
-			s.call("POST", path, "", body).wantKatapult(400, "missing_api_token")
-			s.call("POST", path, "garbage", body).wantKatapult(403, "invalid_api_token")
-			detail := s.call("POST", path, weak, body).wantKatapult(403, "scope_not_granted")
+	for _, c := range []struct{ method, path, body, code string }{
+		{"POST", katapultCreate, `{"organization":{"id":"other"},"properties":{}}`, "organization_not_found"},
+		{"PATCH", katapultOne("api_token"), `{"properties":{}}`, "api_token_not_found"},
+		{"DELETE", katapultOne("api_token"), `{}`, "api_token_not_found"},
+		{"POST", katapultRegenerate("api_token"), `{}`, "api_token_not_found"},
+	} {
+		for _, body := range []string{`{`, ``, c.body} {
+			s.call(c.method, c.path, "", body).wantKatapult(400, "missing_api_token")
+			s.call(c.method, c.path, "garbage", body).wantKatapult(403, "invalid_api_token")
+			detail := s.call(c.method, c.path, weak, body).wantKatapult(403, "scope_not_granted")
 			if !reflect.DeepEqual(detail, map[string]any{"scopes": []any{"api_tokens"}}) {
 				t.Errorf("detail %v", detail)
 			}
 		}
-		detail := s.call("POST", path, held, `{`).wantKatapult(400, "invalid_json_body")
+		detail := s.call(c.method, c.path, held, `{`).wantKatapult(400, "invalid_json_body")
 		if text, _ := detail["details"].(string); !strings.Contains(text, "is not JSON") {
 			t.Errorf("detail %v", detail)
 		}
+		s.call(c.method, c.path, held, c.body).wantKatapult(404, c.code)
 	}
-	s.call("POST", katapultCreate, held, bodies[katapultCreate]).wantKatapult(404, "organization_not_found")
-	s.call("POST", katapultRegenerate("api_token"), held, `{}`).wantKatapult(404, "api_token_not_found")
 	// Lookup comes before what the values say.
 	s.call("POST", katapultCreate, held, `{"organization":{"id":"other"},"properties":{"scopes":["a b"]}}`).wantKatapult(404, "organization_not_found")
 	s.call("POST", katapultCreate, held, `{"organization":{"id":"acme"},"properties":{"scopes":["a b"]}}`).wantKatapult(422, "validation_error")
@@ -314,16 +319,13 @@ func TestKatapultAnswersAnOutageWith503(t *testing.T) {
 	s := start(t)
 	g := s.master()
 	s.store.fail(errors.New("disk on fire"))
-	for path, body := range map[string]string{
-		katapultCreate: `{"organization":{"id":"acme"},"properties":{}}`,
-		katapultRegenerate(g.Token.ID().String()): ``,
-	} {
-		a := s.call("POST", path, g.Secret.Reveal(), body)
+	for _, r := range katapultRoutes(g.Token.ID()) {
+		a := s.call(r.method, r.path, g.Secret.Reveal(), r.body)
 		if detail := a.wantKatapult(503, "service_unavailable"); len(detail) != 0 {
 			t.Errorf("detail %v", detail)
 		}
 		if len(s.faults.take()) != 1 || a.header.Get("Retry-After") == "" {
-			t.Errorf("%s: not reported, or no Retry-After", path)
+			t.Errorf("%s %s: not reported, or no Retry-After", r.method, r.path)
 		}
 	}
 }
@@ -341,8 +343,12 @@ func TestATokenWithoutAnOwnerHasNoOrganization(t *testing.T) {
 }
 
 func katapultRoutes(id remint.ID) []mounted {
+	lookup := `"api_token":{"id":"` + id.String() + `"}`
 	return []mounted{
+		{format: "katapult", method: "GET", path: katapultList, ignoresBody: true},
 		{format: "katapult", method: "POST", path: katapultCreate, body: `{"organization":{"id":"acme"},"properties":{}}`},
-		{format: "katapult", method: "POST", path: katapultRegenerate("api_token"), body: `{"api_token":{"id":"` + id.String() + `"}}`},
+		{format: "katapult", method: "PATCH", path: katapultOne("api_token"), body: `{` + lookup + `,"properties":{}}`},
+		{format: "katapult", method: "DELETE", path: katapultOne("api_token"), body: `{` + lookup + `}`},
+		{format: "katapult", method: "POST", path: katapultRegenerate("api_token"), body: `{` + lookup + `}`},
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,10 +33,39 @@ type PocketPaw struct {
 	// RequireMaster lets only a master itself regenerate. False: so may a
 	// session that was exchanged for one, with which the browser client does it.
 	RequireMaster bool
+
+	// APIKeyPrefix is that of the API keys which are created here, another than Prefix: one of
+	// [remint.Options.Prefixes]. Empty: "pp_", which is what the documented ones start with.
+	APIKeyPrefix string
+
+	// WithoutAPIKeys leaves the routes for API keys out; APIKeyPrefix and Scopes must be
+	// empty then.
+	WithoutAPIKeys bool
+
+	// Scopes are what an API key may be created with: capabilities as they are, of which
+	// none implies another, "admin" included. Empty: chat, sessions, settings:read,
+	// settings:write, channels, memory and admin, which are the service's own.
+	Scopes []string
+
+	// InsecureQueryToken accepts a token in the URL, as ?token=…, where there is no
+	// Authorization header: for old clients. URLs are written to logs, histories and
+	// Referer headers, and the secrets in them are, too.
+	InsecureQueryToken bool
 }
 
-// MountPocketPaw mounts POST /api/token/regenerate and POST /api/auth/session, each also
-// under /api/v1. It panics if o cannot be used, or the issuer does not have its prefix.
+// MountPocketPaw mounts, each under /api and under /api/v1:
+//
+//	POST   /token/regenerate
+//	POST   /auth/session
+//	POST   /auth/login
+//	POST   /auth/logout
+//	POST   /auth/api-keys              needs admin, as do the next three
+//	GET    /auth/api-keys
+//	DELETE /auth/api-keys/{id}
+//	POST   /auth/api-keys/{id}/rotate
+//
+// A bearer token counts or, where there is none, the session in the cookie that
+// [Options.Cookie] names. It panics if o cannot be used, or the issuer does not have its prefixes.
 func (a *Adapter) MountPocketPaw(mux Mux, o *PocketPaw) {
 	var p pocketPaw
 	if o != nil {
@@ -53,17 +81,37 @@ func (a *Adapter) MountPocketPaw(mux Mux, o *PocketPaw) {
 	if l := p.SessionLifetime; l < 0 || l > 0 && l < time.Microsecond {
 		panic(fmt.Sprintf("httpadapter: PocketPaw.SessionLifetime is %v; it must be at least a microsecond, and 0 stands for the default", l))
 	}
+	if most := a.issuer.MaxLifetime(); most != 0 && p.SessionLifetime > most {
+		panic(fmt.Sprintf("httpadapter: PocketPaw.SessionLifetime is %v, and remint.Options.MaxLifetime is %v: no session would start", p.SessionLifetime, most))
+	}
+	p.from = sources{cookie: a.cookie}
+	if p.InsecureQueryToken {
+		p.from.query = "token"
+	}
+	p.prepareKeys(a)
+
 	const post = http.MethodPost
-	errs, exchange := pocketPawErrors{"Unauthorized"}, pocketPawErrors{"Invalid master token"}
-	a.mount(mux, sources{cookie: a.cookie}, []route{
-		{method: post, path: "/api/token/regenerate", format: errs, serve: p.regenerate},
-		{method: post, path: "/api/v1/token/regenerate", format: errs, serve: p.regenerate},
-		{method: post, path: "/api/auth/session", format: exchange, serve: p.session},
-		{method: post, path: "/api/v1/auth/session", format: exchange, serve: p.session},
-	})
+	errs := pocketPawErrors{"Unauthorized"}
+	exchange, login := pocketPawErrors{"Invalid master token"}, pocketPawErrors{"Invalid access token"}
+	var routes []route
+	for _, root := range []string{"/api", "/api/v1"} {
+		routes = append(routes,
+			route{method: post, path: root + "/token/regenerate", format: errs, serve: p.regenerate},
+			route{method: post, path: root + "/auth/session", format: exchange, serve: p.session},
+			route{method: post, path: root + "/auth/login", format: login, open: true, serve: p.login},
+			route{method: post, path: root + "/auth/logout", format: errs, open: true, serve: p.logout},
+		)
+		if !p.WithoutAPIKeys {
+			routes = append(routes, p.keyRoutes(root+"/auth/api-keys", errs)...)
+		}
+	}
+	a.mount(mux, p.from, routes)
 }
 
-type pocketPaw struct{ PocketPaw }
+type pocketPaw struct {
+	PocketPaw
+	from sources
+}
 
 // regenerate gives the master a new secret. The master is the bearer's token or, for a
 // session, its parent. That is found by what never changes of a token: its prefix, its
@@ -101,23 +149,17 @@ func (p pocketPaw) regenerate(c *call) error {
 	})
 }
 
-// session exchanges a master for a session that manages: the browser client regenerates
-// with it.
+// session exchanges a master for a session.
 func (p pocketPaw) session(c *call) error {
-	ctx := c.r.Context()
-	tok, err := c.actor.Get(ctx, c.self)
-	if err != nil {
+	if err := p.master(c); err != nil {
 		return err
 	}
 	if err := c.ignoreBody(); err != nil {
 		return err
 	}
-	if tok.Prefix() != p.Prefix {
-		return remint.ErrDenied // as the format has it: it is not a master, so it is no credential
-	}
-	grant, err := c.actor.StartSession(ctx, tok.ID(), remint.Session{Lifetime: p.SessionLifetime, Manages: true})
+	grant, err := p.start(c)
 	if err != nil {
-		return ours(err)
+		return err
 	}
 	return c.writeSecret(grant, func(tok remint.Token, secret string) any {
 		return struct {
@@ -125,6 +167,24 @@ func (p pocketPaw) session(c *call) error {
 			ExpiresInHours float64 `json:"expires_in_hours"`
 		}{secret, hours(tok)}
 	})
+}
+
+// master refuses a bearer that is none, in the format's way: it is no credential then.
+func (p pocketPaw) master(c *call) error {
+	tok, err := c.actor.Get(c.r.Context(), c.self)
+	if err == nil && tok.Prefix() != p.Prefix {
+		err = remint.ErrDenied
+	}
+	return err
+}
+
+// start begins a session of the bearer's that manages: the browser client regenerates with it.
+func (p pocketPaw) start(c *call) (remint.Grant, error) {
+	grant, err := c.actor.StartSession(c.r.Context(), c.self, remint.Session{Lifetime: p.SessionLifetime, Manages: true})
+	if err != nil {
+		return remint.Grant{}, ours(err)
+	}
+	return grant, nil
 }
 
 // lost returns the error of a bearer that was live when its request began: if it is not by
@@ -142,49 +202,4 @@ func lost(err error) error {
 // that, and the rest of a longer one, is a fraction, rounded down to the second digit.
 func hours(tok remint.Token) float64 {
 	return math.Floor(tok.ExpiresAt().Sub(tok.State().CreatedAt).Hours()*100) / 100
-}
-
-// pocketPawErrors are {"detail":"…"}.
-type pocketPawErrors struct {
-	denied string // what a credential that does not count is told
-}
-
-func (pocketPawErrors) quota(h http.Header, q *Quota) {
-	if q == nil {
-		return
-	}
-	h.Set("X-Ratelimit-Limit", strconv.Itoa(q.Limit))
-	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.Remaining))
-	h.Set("X-Ratelimit-Reset", strconv.FormatInt(q.Reset.Unix(), 10))
-}
-
-func (e pocketPawErrors) fail(w http.ResponseWriter, f failure) {
-	status, detail := f.status(), ""
-	switch f.kind {
-	case noCredential, denied, network:
-		detail = e.denied
-		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2 wants one
-	case needed, beyond:
-		detail = "Forbidden"
-	case tooMany:
-		detail = "Too Many Requests"
-	case badInput:
-		detail = f.err.Error()
-		if f.err == errTooLarge {
-			status = http.StatusRequestEntityTooLarge
-		}
-	case notFound, noRoute:
-		detail = "Not Found"
-	case noMethod:
-		detail = "Method Not Allowed"
-	case conflict, ended:
-		detail = "Conflict: the token was changed by another request"
-	case unavailable:
-		detail = "Service Unavailable"
-	default:
-		detail = "Internal Server Error"
-	}
-	writeJSON(w, status, struct {
-		Detail string `json:"detail"`
-	}{detail})
 }

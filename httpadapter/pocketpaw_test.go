@@ -354,22 +354,51 @@ func TestPocketPawAnswersAnOutageWith503(t *testing.T) {
 }
 
 func TestAMisconfiguredFormatIsThisServicesFault(t *testing.T) {
-	s := start(t, func(u *setup) {
-		u.pocketPaw.SessionLifetime = 48 * time.Hour
-		u.issuer.MaxLifetime = 24 * time.Hour
-	})
-	g := s.issue(remint.Spec{Prefix: "pk_", Capabilities: remint.Allow("*"), ExpiresAt: s.clock.now().Add(time.Hour)})
+	s := start(t)
+	g := s.deepMaster()
 	s.call("POST", exchange, g.Secret.Reveal(), "").wantBody(500, `{"detail":"Internal Server Error"}`)
-	if f := s.faults.take(); len(f) != 1 || !strings.Contains(f[0].Error(), "MaxLifetime") {
+	if f := s.faults.take(); len(f) != 1 || !strings.Contains(f[0].Error(), "the deepest there is") {
 		t.Errorf("reported %v", f)
 	}
 }
 
-func pocketPawRoutes(remint.ID) []mounted {
-	return []mounted{
-		{format: "pocketpaw", method: "POST", path: "/api/token/regenerate", ignoresBody: true},
-		{format: "pocketpaw", method: "POST", path: "/api/v1/token/regenerate", ignoresBody: true},
-		{format: "pocketpaw", method: "POST", path: "/api/auth/session", ignoresBody: true},
-		{format: "pocketpaw", method: "POST", path: "/api/v1/auth/session", ignoresBody: true},
+// deepMaster is a master that stands as deep as can be, so that it cannot have sessions.
+func (s *service) deepMaster() (g remint.Grant) {
+	for range 4 {
+		g = s.issue(remint.Spec{Prefix: "pk_", Capabilities: remint.Allow("*"), Parent: g.Token.ID()})
 	}
+	return g
+}
+
+func TestASessionLifetimeThatNoSessionMayHaveIsRefusedAtSetUp(t *testing.T) {
+	defer func() {
+		if p, _ := recover().(string); !strings.Contains(p, "PocketPaw.SessionLifetime is 48h0m0s, and remint.Options.MaxLifetime is 24h0m0s") {
+			t.Error(p)
+		}
+	}()
+	newService(t, func(u *setup) {
+		u.pocketPaw.SessionLifetime = 48 * time.Hour
+		u.issuer.MaxLifetime = 24 * time.Hour
+	})
+}
+
+func pocketPawRoutes(id remint.ID) (list []mounted) {
+	for _, root := range []string{"/api", "/api/v1"} {
+		keys := root + "/auth/api-keys"
+		list = append(list,
+			mounted{method: "POST", path: root + "/token/regenerate", ignoresBody: true},
+			mounted{method: "POST", path: root + "/auth/session", ignoresBody: true},
+			mounted{method: "POST", path: root + "/auth/login", body: `{"token":"x"}`, noCredential: true},
+			mounted{method: "POST", path: root + "/auth/logout", ignoresBody: true},
+			mounted{method: "POST", path: keys, body: `{"name":"ci"}`, badBody: 422},
+			mounted{method: "GET", path: keys, ignoresBody: true},
+			// The token with the ID is a master, and no key.
+			mounted{method: "DELETE", path: keys + "/" + id.String(), ignoresBody: true, served: 404},
+			mounted{method: "POST", path: keys + "/" + id.String() + "/rotate", ignoresBody: true, served: 404},
+		)
+	}
+	for k := range list {
+		list[k].format = "pocketpaw"
+	}
+	return list
 }

@@ -1,5 +1,6 @@
 // Service is a complete service with tokens: a durable store in one file, the documented
-// routes of three formats, and a handler of its own behind a token.
+// routes of three formats, the native routes under /v1, and a handler of its own behind a
+// token, or the session that a browser's login set.
 //
 //	go run ./examples/service
 //
@@ -34,12 +35,17 @@ const (
 	masterPrefix = "pk_"
 	axiomPrefix  = "xaat-"
 	katPrefix    = "kat_"
+	apiKeyPrefix = "pp_"
+	nativePrefix = "svc_"
 
 	// A process that was asked to stop does so within 5 seconds: this long for the
 	// requests under way, and the rest for the store.
 	shutdownTime = 4 * time.Second
 	sweepTime    = 500 * time.Millisecond
 )
+
+// prefixes are what tokens of this service may begin with.
+var prefixes = []string{masterPrefix, axiomPrefix, katPrefix, apiKeyPrefix, nativePrefix}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -78,7 +84,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	issuer, err := remint.New(db, &remint.Options{
-		Prefixes: []string{masterPrefix, axiomPrefix, katPrefix},
+		Prefixes: prefixes,
 		Observe:  observer(log),
 	})
 	if err != nil {
@@ -148,9 +154,10 @@ func serve(ctx context.Context, ln net.Listener, issuer *remint.Issuer, log *slo
 	return nil
 }
 
-// routes are the three formats on one mux, and a route of the service's own.
+// routes are the three formats and the native routes on one mux, and one of the service's own.
 func routes(issuer *remint.Issuer, log *slog.Logger) http.Handler {
 	web := httpadapter.New(issuer, &httpadapter.Options{
+		Cookie: new(httpadapter.Cookie), // whoami takes the session that a login sets
 		Error: func(r *http.Request, err error) {
 			// The pattern, not the URL: people put secrets into URLs.
 			log.Error("request failed", "route", r.Pattern, "err", err)
@@ -158,9 +165,10 @@ func routes(issuer *remint.Issuer, log *slog.Logger) http.Handler {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /whoami", web.Authenticate(http.HandlerFunc(whoami)))
-	web.MountPocketPaw(mux, &httpadapter.PocketPaw{Prefix: masterPrefix})
+	web.MountPocketPaw(mux, &httpadapter.PocketPaw{Prefix: masterPrefix, APIKeyPrefix: apiKeyPrefix})
 	web.MountAxiom(mux, &httpadapter.Axiom{Prefix: axiomPrefix})
 	web.MountKatapult(mux, &httpadapter.Katapult{Prefix: katPrefix})
+	web.MountNative(mux, &httpadapter.Native{Prefix: nativePrefix, Path: "/v1"})
 	return mux
 }
 

@@ -198,6 +198,37 @@ func (c *child) whoami(secret string, want int) map[string]any {
 	return m
 }
 
+func TestABrowserLogsInAndOut(t *testing.T) {
+	c := startChild(t, "-db", filepath.Join(t.TempDir(), "remint.db"))
+	fetch := func(method, path, cookie, body string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest(method, c.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Cookie": {cookie}, "Sec-Fetch-Site": {"same-origin"}}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	resp := fetch("POST", "/api/auth/login", "", fmt.Sprintf(`{"token":%q}`, token(t, c.stdout())))
+	if resp.StatusCode != 200 || len(resp.Cookies()) != 1 {
+		t.Fatalf("login: %d, %v", resp.StatusCode, resp.Cookies())
+	}
+	cookie := resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value
+	for _, x := range []struct {
+		method, path string
+		want         int
+	}{{"GET", "/whoami", 200}, {"POST", "/api/auth/logout", 200}, {"GET", "/whoami", 401}} {
+		if resp := fetch(x.method, x.path, cookie, ""); resp.StatusCode != x.want {
+			t.Errorf("%s: %d, want %d", x.path, resp.StatusCode, x.want)
+		}
+	}
+}
+
 func TestANewDatabaseGetsAMasterAndEveryDocumentedRouteRotatesARealToken(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "remint.db")
 	c := startChild(t, "-db", db)
@@ -224,6 +255,19 @@ func TestANewDatabaseGetsAMasterAndEveryDocumentedRouteRotatesARealToken(t *test
 	c.whoami(master, 200)
 	c.whoami(old, 401)
 	c.whoami(session, 401)
+	status, m = c.call("POST", "/api/v1/auth/api-keys", master, `{"name":"ci"}`)
+	key, _ := m["key"].(string)
+	if status != 200 || !strings.HasPrefix(key, "pp_") {
+		t.Fatalf("%d %v", status, m)
+	}
+	c.whoami(key, 200)
+	status, m = c.call("POST", fmt.Sprintf("/api/v1/auth/api-keys/%v/rotate", m["id"]), master, "")
+	if fresh, _ := m["key"].(string); status != 200 || fresh == "" {
+		t.Fatalf("%d %v", status, m)
+	} else {
+		c.whoami(fresh, 200)
+	}
+	c.whoami(key, 401)
 
 	// Axiom
 	status, m = c.call("POST", "/v2/tokens", master, `{"name":"ci","datasetCapabilities":{"logs":{"ingest":["create"]}}}`)

@@ -55,7 +55,7 @@ type stopping struct {
 func startStopping(t *testing.T, s remint.Store) *stopping {
 	x := &stopping{done: make(chan error, 1)}
 	var err error
-	if x.issuer, err = remint.New(s, &remint.Options{Prefixes: []string{masterPrefix, axiomPrefix, katPrefix}}); err != nil {
+	if x.issuer, err = remint.New(s, &remint.Options{Prefixes: prefixes}); err != nil {
 		t.Fatal(err)
 	}
 	master, err := x.issuer.Operator("test").Issue(t.Context(), remint.Spec{Prefix: masterPrefix, Capabilities: remint.Allow("*")})
