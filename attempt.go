@@ -24,9 +24,9 @@ type attempt struct {
 	drafts []*draft
 }
 
-// A draft is a record as it shall become.
+// A draft is a record as it shall become. Until its commit begins, nobody else has the Record.
 type draft struct {
-	record
+	*Record
 	was    *Record // nil: it is new
 	minted bool    // it has a new secret
 	kind   EventKind
@@ -85,7 +85,7 @@ func (t *attempt) change(r *Record, kind EventKind, other ID, generation uint64)
 			return d
 		}
 	}
-	d := &draft{record: r.clone(), was: r, kind: kind}
+	d := &draft{Record: &Record{record: r.clone()}, was: r, kind: kind}
 	d.ev.Other, d.ev.Generation = other, generation
 	d.settle(t.now, t.i.retention)
 	t.drafts = append(t.drafts, d)
@@ -94,7 +94,7 @@ func (t *attempt) change(r *Record, kind EventKind, other ID, generation uint64)
 
 // create adds the draft of a new record.
 func (t *attempt) create(r record, other ID) *draft {
-	d := &draft{record: r, kind: EventIssue}
+	d := &draft{Record: &Record{record: r}, kind: EventIssue}
 	d.ev.Other, d.ev.Generation = other, r.newest.generation
 	t.drafts = append(t.drafts, d)
 	return d
@@ -122,6 +122,7 @@ func (t *attempt) commit() ([]*Record, error) {
 	var b Batch
 	stamp := rand.Uint64() | 1
 	records := make([]*Record, 0, len(t.drafts))
+	b.Put, b.Log = make([]Put, 0, len(t.drafts)), make([]Event, 0, len(t.drafts))
 	for _, d := range t.drafts {
 		put := Put{}
 		if d.was != nil {
@@ -129,7 +130,7 @@ func (t *attempt) commit() ([]*Record, error) {
 		}
 		d.revision = put.Replaces + 1
 		d.changedAt, d.stamp = max(t.now, d.changedAt), stamp
-		put.Record = d.seal()
+		put.Record = d.finish()
 		records = append(records, put.Record)
 		b.Put = append(b.Put, put)
 		b.Log = append(b.Log, t.event(d))
