@@ -25,9 +25,9 @@ type attempt struct {
 	log    []Event // of what changes no record
 }
 
-// A draft is a record as it shall become.
+// A draft is a record as it shall become. Until its commit begins, nobody else has the Record.
 type draft struct {
-	record
+	*Record
 	was    *Record // nil: it is new
 	minted bool    // it has a new secret
 	kind   EventKind
@@ -84,7 +84,7 @@ func (t *attempt) change(r *Record, kind EventKind, other ID, generation uint64)
 		d.kind, d.ev.Other, d.ev.Generation = kind, other, generation
 		return d
 	}
-	d := &draft{record: r.clone(), was: r, kind: kind}
+	d := &draft{Record: &Record{record: r.clone()}, was: r, kind: kind}
 	d.ev.Other, d.ev.Generation = other, generation
 	d.settle(t.now, t.i.retention)
 	t.drafts = append(t.drafts, d)
@@ -103,7 +103,7 @@ func (t *attempt) drafted(r *Record) *draft {
 
 // create adds the draft of a new record.
 func (t *attempt) create(r record, other ID) *draft {
-	d := &draft{record: r, kind: EventIssue}
+	d := &draft{Record: &Record{record: r}, kind: EventIssue}
 	d.ev.Other, d.ev.Generation = other, r.newest.generation
 	t.drafts = append(t.drafts, d)
 	return d
@@ -129,6 +129,7 @@ func (t *attempt) commit() ([]*Record, error) {
 	var b Batch
 	stamp := rand.Uint64() | 1
 	records := make([]*Record, 0, len(t.drafts))
+	b.Put, b.Log = make([]Put, 0, len(t.drafts)), make([]Event, 0, len(t.drafts))
 	for _, d := range t.drafts {
 		put := Put{}
 		if d.was != nil {
@@ -136,7 +137,7 @@ func (t *attempt) commit() ([]*Record, error) {
 		}
 		d.revision = put.Replaces + 1
 		d.changedAt, d.stamp = max(t.now, d.changedAt), stamp
-		put.Record = d.seal()
+		put.Record = d.finish()
 		records = append(records, put.Record)
 		b.Put = append(b.Put, put)
 		b.Log = append(b.Log, t.event(d))

@@ -102,8 +102,11 @@ type attribute struct{ name, value string }
 // maxRetired is how many retired secrets a record remembers.
 const maxRetired = 8
 
-// seal returns the immutable Record of r, having set what is derived.
-func (r record) seal() *Record {
+// seal returns the immutable Record of r.
+func (r record) seal() *Record { return (&Record{record: r}).finish() }
+
+// finish sets what is derived. From then on the record does not change.
+func (r *Record) finish() *Record {
 	r.alone = r.parent.IsZero() && len(r.networks) == 0
 	r.fast = 0
 	if r.newest.confirmed && r.revokedAt == 0 && r.stoppedAt == 0 {
@@ -114,9 +117,8 @@ func (r record) seal() *Record {
 			}
 		}
 	}
-	sealed := &Record{record: r}
-	sealed.self.rec = sealed
-	return sealed
+	r.self.rec = r
+	return r
 }
 
 // ID returns the key.

@@ -144,7 +144,7 @@ func challenge(w http.ResponseWriter, r *http.Request, challenge string, p probl
 
 func refuse(w http.ResponseWriter, r *http.Request, p problem) {
 	leaveBody(w, r)
-	w.Header().Set("Cache-Control", "no-store")
+	noStore(w)
 	writeBody(w, p.status, problemType, p.body)
 }
 
@@ -156,7 +156,7 @@ type problem struct {
 	body   []byte
 }
 
-const problemType = "application/problem+json"
+var problemType = []string{"application/problem+json"}
 
 var (
 	unauthorized       = newProblem(http.StatusUnauthorized, "A live bearer token is needed.")

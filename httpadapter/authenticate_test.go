@@ -305,7 +305,7 @@ func TestAClientThatWentAwayIsNoFaultAndGetsNoSuccess(t *testing.T) {
 	web := httpadapter.New(s.issuer, &httpadapter.Options{Error: func(_ *http.Request, err error) { reported = append(reported, err) }})
 	mux := http.NewServeMux()
 	mux.Handle("GET /me", web.Authenticate(http.HandlerFunc(me)))
-	web.MountPocketPaw(mux, nil)
+	web.MountPocketPaw(recording(t, mux), nil)
 	g := s.master()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

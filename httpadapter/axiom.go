@@ -15,6 +15,10 @@ type Axiom struct {
 	// [remint.Options.Prefixes]. Empty: "xaat-", which is what the documented ones start
 	// with.
 	Prefix string
+
+	// OpenAPI is the path at which the format's description is served to anybody, such as
+	// "/axiom/openapi.yaml": [AxiomDescription]. Empty: nowhere.
+	OpenAPI string
 }
 
 // MountAxiom mounts GET and POST /v2/tokens, GET and DELETE /v2/tokens/{id}, and POST
@@ -32,6 +36,7 @@ func (a *Adapter) MountAxiom(mux Mux, o *Axiom) {
 		x.Axiom = *o
 	}
 	x.Prefix = a.prefixOf("Axiom.Prefix", x.Prefix, "xaat-")
+	describe(mux, "Axiom.OpenAPI", x.OpenAPI, "", AxiomDescription)
 	need := func(c remint.Capability) []remint.Capability { return []remint.Capability{c} }
 	var errs axiomErrors
 	a.mount(mux, sources{}, []route{

@@ -604,7 +604,7 @@ func TestATokenWhosePrefixWasGivenUpIsThisServicesFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	httpadapter.New(issuer, &httpadapter.Options{Error: s.faults.add}).MountAxiom(mux, nil)
+	httpadapter.New(issuer, &httpadapter.Options{Error: s.faults.add}).MountAxiom(recording(t, mux), nil)
 	for _, more := range []string{"", `,"newToken":{` + onlyUsers + `}`} {
 		r := httptest.NewRequest("POST", "/v2/tokens/"+old.Token.ID().String()+"/regenerate",
 			strings.NewReader(`{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"`+more+`}`))

@@ -39,7 +39,7 @@ func readJSON(w http.ResponseWriter, r *http.Request) (node, error) {
 	if r.Body == nil { // a server's never is
 		return node{}, nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return node{}, errTooLarge
@@ -53,6 +53,16 @@ func readJSON(w http.ResponseWriter, r *http.Request) (node, error) {
 		return node{}, &bodyError{"must have the Content-Type application/json"}
 	}
 	return parseJSON(body)
+}
+
+// readAll reads a body of that length, or of one that is not declared.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	if length <= 0 || length > maxBody {
+		return io.ReadAll(r)
+	}
+	body := make([]byte, length) // a server lets nobody send more
+	_, err := io.ReadFull(r, body)
+	return body, err
 }
 
 // object reads a body, which must be a JSON object or, if it is optional, nothing.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -44,9 +45,9 @@ func parseJSON(body []byte) (node, error) {
 	}
 	// The decoder below tells tokens apart; that they are in order is checked first, and
 	// without recursion.
-	var whole json.RawMessage
-	if err := json.Unmarshal(body, &whole); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+	if !json.Valid(body) {
+		var whole json.RawMessage
+		if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, &whole)); ok {
 			return node{}, &bodyError{fmt.Sprintf("is not JSON, from byte %d on", syntax.Offset)}
 		}
 		return node{}, &bodyError{"is not JSON"}
@@ -79,7 +80,7 @@ func parseNode(d *json.Decoder, depth int) (n node, err error) {
 	if depth > maxDepth {
 		return n, &bodyError{fmt.Sprintf("is nested more than %d levels deep", maxDepth)}
 	}
-	var seen map[string]bool
+	var seen map[string]bool // for more keys than are quickly compared
 	for d.More() {
 		if n.kind == '{' {
 			tok, err := d.Token()
@@ -87,14 +88,19 @@ func parseNode(d *json.Decoder, depth int) (n node, err error) {
 			if err != nil || !ok {
 				return n, &bodyError{"is not JSON"}
 			}
-			if seen[key] {
+			const few = 8
+			if seen[key] || seen == nil && slices.Contains(n.keys, key) {
 				return n, &bodyError{"has the key " + quote(key) + " twice"}
 			}
-			if seen == nil {
-				seen = make(map[string]bool)
-			}
-			seen[key] = true
 			n.keys = append(n.keys, key)
+			if seen == nil && len(n.keys) > few {
+				seen = make(map[string]bool)
+				for _, k := range n.keys {
+					seen[k] = true
+				}
+			} else if seen != nil {
+				seen[key] = true
+			}
 		}
 		v, err := parseNode(d, depth+1)
 		if err != nil {

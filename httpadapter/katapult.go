@@ -23,6 +23,10 @@ type Katapult struct {
 	// capabilities to everything else: who holds "api.katapult.io/core/v1/dns" cannot issue
 	// "dns".
 	OAuthPrefix string
+
+	// OpenAPI is the path at which the format's description is served to anybody, such as
+	// "/katapult/openapi.yaml": [KatapultDescription]. Empty: nowhere.
+	OpenAPI string
 }
 
 // MountKatapult mounts the routes of Katapult's API tokens, below /core/v1:
@@ -43,6 +47,7 @@ func (a *Adapter) MountKatapult(mux Mux, o *Katapult) {
 	k.Prefix = a.prefixOf("Katapult.Prefix", k.Prefix, "")
 	mustRetire("Katapult.Retire", k.Retire)
 	k.OAuthPrefix = cmp.Or(k.OAuthPrefix, "api.katapult.io/core/v1/")
+	describe(mux, "Katapult.OpenAPI", k.OpenAPI, "", KatapultDescription)
 	errs := katapultErrors{k.OAuthPrefix}
 	manages, reads := k.scopes("api_tokens"), k.scopes("api_tokens", "api_tokens:read")
 	const (

@@ -87,11 +87,14 @@ func (k katapultErrors) scopes(need []remint.Capability) (list []string) {
 	return list
 }
 
+var katapultUnlimited = []string{strconv.Itoa(math.MaxInt32)}
+
 // quota: every answer has these. Where no limit counts, they say that as many requests are
 // permitted as the format's clients can read.
 func (katapultErrors) quota(h http.Header, q *Quota) {
 	if q == nil {
-		q = &Quota{Limit: math.MaxInt32, Remaining: math.MaxInt32}
+		h["X-Ratelimit-Permitted"], h["X-Ratelimit-Remaining"] = katapultUnlimited, katapultUnlimited
+		return
 	}
 	h.Set("X-Ratelimit-Permitted", strconv.Itoa(q.Limit))
 	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.Remaining))

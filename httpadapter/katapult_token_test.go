@@ -195,7 +195,7 @@ func TestWhatIsKeptIsNoProblemOfAnUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	httpadapter.New(issuer, nil).MountKatapult(mux, nil)
+	httpadapter.New(issuer, nil).MountKatapult(recording(t, mux), nil)
 	s.handler = mux
 	master, err := issuer.Operator("test").Issue(t.Context(), remint.Spec{Owner: "acme", Capabilities: remint.Allow("*"), ExpiresAt: s.clock.now().Add(time.Minute)})
 	if err != nil {

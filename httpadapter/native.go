@@ -19,6 +19,10 @@ type Native struct {
 	// end. Empty: they are /tokens, /introspect and /revoke. The Location of what was made
 	// begins with it, too: do not strip it before the mux.
 	Path string
+
+	// OpenAPI is the path at which the format's description is served to anybody, such as
+	// "/v1/openapi.yaml": [NativeDescription]. Empty: nowhere.
+	OpenAPI string
 }
 
 // What the native routes need.
@@ -42,6 +46,7 @@ func (a *Adapter) MountNative(mux Mux, o *Native) {
 	}
 	n.Prefix = a.prefixOf("Native.Prefix", n.Prefix, "")
 	mustPath("Native.Path", n.Path)
+	describe(mux, "Native.OpenAPI", n.OpenAPI, n.Path, NativeDescription)
 	from := sources{second: true}
 	if a.guardCookies {
 		from.cookie = a.cookie

@@ -51,6 +51,10 @@ type PocketPaw struct {
 	// Authorization header: for old clients. URLs are written to logs, histories and
 	// Referer headers, and the secrets in them are, too.
 	InsecureQueryToken bool
+
+	// OpenAPI is the path at which the format's description is served to anybody, such as
+	// "/pocketpaw/openapi.yaml": [PocketPawDescription]. Empty: nowhere.
+	OpenAPI string
 }
 
 // MountPocketPaw mounts, each under /api and under /api/v1:
@@ -89,6 +93,7 @@ func (a *Adapter) MountPocketPaw(mux Mux, o *PocketPaw) {
 		p.from.query = "token"
 	}
 	p.prepareKeys(a)
+	describe(mux, "PocketPaw.OpenAPI", p.OpenAPI, "", PocketPawDescription)
 
 	const post = http.MethodPost
 	errs := pocketPawErrors{"Unauthorized"}

@@ -137,7 +137,7 @@ func (a *Adapter) refusal(f format, allowed []string) http.Handler {
 			}
 		}
 		leaveBody(w, r)
-		w.Header().Set("Cache-Control", "no-store")
+		noStore(w)
 		f.fail(w, failure{kind: kindOf(err), err: err})
 	})
 }
@@ -145,7 +145,7 @@ func (a *Adapter) refusal(f format, allowed []string) http.Handler {
 // handler serves a route: the credential's form, the operation, the answer.
 func (a *Adapter) handler(rt route, from sources) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		noStore(w)
 		rt.format.quota(w.Header(), nil)
 		c := &call{a: a, w: w, r: r, format: rt.format, needs: rt.needs, from: a.clientAddr(r), lends: from.second}
 		err := c.answer(rt, from)
@@ -286,7 +286,7 @@ func (c *call) fail(err error) {
 // reveal returns a grant's secret, for an answer that nobody stores. It is the one place
 // from which a secret's text leaves.
 func reveal(w http.ResponseWriter, g remint.Grant) string {
-	w.Header().Set("Cache-Control", "no-store")
+	noStore(w)
 	return g.Secret.Reveal()
 }
 
@@ -310,7 +310,14 @@ func (c *call) writeEmpty(status int) error {
 	return nil
 }
 
-const jsonType = "application/json"
+// Header values that every answer has are made once. Each has no room to be appended to.
+var (
+	jsonType      = []string{"application/json"}
+	noStoreValues = []string{"no-store"}
+)
+
+// noStore asks that an answer be kept by nobody.
+func noStore(w http.ResponseWriter) { w.Header()["Cache-Control"] = noStoreValues }
 
 // writeJSON writes v, which must be something that can be encoded.
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -318,8 +325,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 func encodeJSON(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	b := bytes.NewBuffer(make([]byte, 0, 512)) // most answers
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		panic("httpadapter: " + err.Error()) // it holds strings, numbers, and lists and maps of them
@@ -327,8 +334,8 @@ func encodeJSON(v any) []byte {
 	return b.Bytes()
 }
 
-func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
-	w.Header().Set("Content-Type", contentType)
+func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
+	w.Header()["Content-Type"] = contentType
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // if it fails, nobody is left to tell
 }

@@ -165,10 +165,10 @@ func routes(issuer *remint.Issuer, log *slog.Logger) http.Handler {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /whoami", web.Authenticate(http.HandlerFunc(whoami)))
-	web.MountPocketPaw(mux, &httpadapter.PocketPaw{Prefix: masterPrefix, APIKeyPrefix: apiKeyPrefix})
-	web.MountAxiom(mux, &httpadapter.Axiom{Prefix: axiomPrefix})
-	web.MountKatapult(mux, &httpadapter.Katapult{Prefix: katPrefix})
-	web.MountNative(mux, &httpadapter.Native{Prefix: nativePrefix, Path: "/v1"})
+	web.MountPocketPaw(mux, &httpadapter.PocketPaw{Prefix: masterPrefix, APIKeyPrefix: apiKeyPrefix, OpenAPI: "/openapi/pocketpaw.yaml"})
+	web.MountAxiom(mux, &httpadapter.Axiom{Prefix: axiomPrefix, OpenAPI: "/openapi/axiom.yaml"})
+	web.MountKatapult(mux, &httpadapter.Katapult{Prefix: katPrefix, OpenAPI: "/openapi/katapult.yaml"})
+	web.MountNative(mux, &httpadapter.Native{Prefix: nativePrefix, Path: "/v1", OpenAPI: "/openapi/native.yaml"})
 	return mux
 }
 
