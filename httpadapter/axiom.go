@@ -41,10 +41,10 @@ func (a *Adapter) MountAxiom(mux Mux, o *Axiom) {
 	var errs axiomErrors
 	a.mount(mux, sources{}, []route{
 		{method: http.MethodGet, path: "/v2/tokens", needs: need("org:apiTokens:read"), format: errs, serve: x.list},
-		{method: http.MethodPost, path: "/v2/tokens", needs: need("org:apiTokens:create"), format: errs, serve: x.create},
+		{method: http.MethodPost, path: "/v2/tokens", needs: need("org:apiTokens:create"), format: errs, grants: true, serve: x.create},
 		{method: http.MethodGet, path: "/v2/tokens/{id}", needs: need("org:apiTokens:read"), format: errs, serve: x.get},
 		{method: http.MethodDelete, path: "/v2/tokens/{id}", needs: need("org:apiTokens:delete"), format: errs, serve: x.remove},
-		{method: http.MethodPost, path: "/v2/tokens/{id}/regenerate", needs: need("org:apiTokens:update"), format: errs, serve: x.regenerate},
+		{method: http.MethodPost, path: "/v2/tokens/{id}/regenerate", needs: need("org:apiTokens:update"), format: errs, grants: true, serve: x.regenerate},
 	})
 }
 
@@ -147,13 +147,13 @@ func (x axiom) organization(c *call) error {
 	if len(named) == 0 {
 		return nil
 	}
-	tok, err := c.bearer.Get(c.r.Context(), c.self)
+	tok, err := c.knownBearer()
 	if err != nil {
 		return err
 	}
 	for _, name := range named {
 		if name != tok.Owner() {
-			return errOrganization
+			return c.refuse(errOrganization)
 		}
 	}
 	return nil

@@ -13,19 +13,19 @@ import (
 
 func (n native) rotate(c *call) error {
 	id, bad := c.subject(true)
-	if _, err := c.admit(); err != nil {
+	if err := c.admitted(c.r.Context()); err != nil {
 		return err
 	}
 	if bad != nil {
-		return bad
+		return c.refuse(bad)
 	}
 	revision, err := c.ifMatch()
 	if err != nil {
-		return err
+		return c.refuse(err)
 	}
 	body, err := c.nativeObject(true)
 	if err != nil {
-		return err
+		return c.refuse(err)
 	}
 	var f nativeForm
 	rotation := f.rotation(c.a, body)
@@ -36,7 +36,7 @@ func (n native) rotate(c *call) error {
 		rotation.IfRevision = revision
 	}
 	if err := f.err(); err != nil {
-		return err
+		return c.refuse(err)
 	}
 	grant, err := c.actor.Rotate(c.r.Context(), id, rotation)
 	switch {

@@ -44,6 +44,7 @@ type route struct {
 	needs        []remint.Capability // any one of them; none: the route needs no more than a live token
 	format       format
 	open         bool // nobody is identified: the route finds its credential itself
+	grants       bool // it hands out a secret, and can be repeated with an Idempotency-Key
 	serve        func(*call) error
 }
 
@@ -60,6 +61,8 @@ type call struct {
 	actor    remint.Actor // the same, needing what the route needs
 	inCookie bool         // it was presented in a cookie
 	lends    bool         // a second credential is looked at
+	retries  string       // the request's Idempotency-Key, or ""
+	body     []byte       // as it was read
 	read     bool         // the body was read, or is of no interest
 	wrote    bool         // the answer has begun
 	counted  bool         // the request was counted, and …
@@ -169,10 +172,20 @@ func (c *call) answer(rt route, from sources) (err error) {
 			err = serverFault{fmt.Errorf("httpadapter: panic: %v\n%s", p, debug.Stack())}
 		}
 	}()
+	var badKey error
+	if rt.grants {
+		c.retries, badKey = retryKey(c.r.Header)
+	}
 	if !rt.open {
 		if err := c.identify(from); err != nil {
 			return err
 		}
+		if badKey != nil {
+			return c.refuse(badKey)
+		}
+	}
+	if badKey != nil {
+		return badKey
 	}
 	limitBody(c.w, c.r)
 	return rt.serve(c)
@@ -209,6 +222,9 @@ func (c *call) present(text string) (err error) {
 	c.actor = c.bearer
 	if len(c.needs) > 0 {
 		c.actor = c.bearer.Needing(c.needs...)
+	}
+	if c.retries != "" {
+		c.keyed(c.retries, 0)
 	}
 	return nil
 }
