@@ -95,3 +95,77 @@ func TestStateSaysWhyATokenHasEnded(t *testing.T) {
 		t.Error("the zero Token has a State")
 	}
 }
+
+func TestChangingAttributesEndsSessionsAndNoOtherChildren(t *testing.T) {
+	w := newLawWorld(t, remint.Options{})
+	ctx := t.Context()
+	admin := w.issue(remint.Spec{Capabilities: remint.Allow("*"), Attributes: map[string]string{"role": "admin"}})
+	child := w.issue(remint.Spec{Parent: admin.Token.ID(), Capabilities: remint.Allow("*")})
+	session := w.must(w.op.StartSession(ctx, admin.Token.ID(), remint.Session{Manages: true}))
+	kept := w.must(w.op.Rotate(ctx, admin.Token.ID(), remint.Rotation{Retire: remint.RetireAfter(time.Hour), KeepSessions: true}))
+	w.works(session, "the session")
+	set := func(name, role string) {
+		t.Helper()
+		if _, err := w.op.Update(ctx, admin.Token.ID(), func(s *remint.Spec) error {
+			s.Name, s.Attributes = name, map[string]string{"role": role}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("renamed", "admin")
+	w.works(session, "the session, as its attributes are the same")
+	set("renamed", "guest")
+	w.fails(session, "a session with what was true")
+	w.works(child, "another child")
+	w.works(admin, "the old secret")
+	w.works(kept, "the new secret")
+	fresh := w.must(w.op.StartSession(ctx, admin.Token.ID(), remint.Session{}))
+	if fresh.Token.Attribute("role") != "guest" {
+		t.Error("a new session has what was true")
+	}
+	w.works(fresh, "a new session")
+	w.must(w.op.Rotate(ctx, admin.Token.ID(), remint.Rotation{}))
+	w.fails(fresh, "the new session, after a rotation")
+}
+
+func TestASecretIsRevokedByWhoMayAndByNobodyElse(t *testing.T) {
+	w := newLawWorld(t, remint.Options{})
+	ctx := t.Context()
+	caller := w.issue(remint.Spec{Owner: "o", Capabilities: remint.Allow("*")})
+	g := w.issue(remint.Spec{Owner: "o"})
+	other := w.issue(remint.Spec{Owner: "another"})
+	old := w.issue(remint.Spec{Owner: "o"})
+	w.must(w.op.Rotate(ctx, old.Token.ID(), remint.Rotation{}))
+	me := w.bearer(caller)
+	forged := g.Secret.Reveal()[:30] + old.Secret.Reveal()[30:]
+	for what, text := range map[string]string{"garbage": "x", "another owner's": other.Secret.Reveal(), "a retired secret": old.Secret.Reveal(), "a wrong checksum": forged} {
+		before := len(w.store.batches)
+		w.is(me.RevokeSecret(ctx, text), remint.ErrNotFound, what)
+		if len(w.store.batches) != before {
+			t.Errorf("%s changed something", what)
+		}
+	}
+	// A plain session learns nothing of a secret.
+	session := w.must(w.op.StartSession(ctx, caller.Token.ID(), remint.Session{}))
+	for what, text := range map[string]string{"a live secret": g.Secret.Reveal(), "a retired one": old.Secret.Reveal()} {
+		w.is(w.bearer(session).RevokeSecret(ctx, text), remint.ErrForbidden, what)
+	}
+	if err := w.bearer(session).RevokeSecret(ctx, session.Secret.Reveal()); err != nil {
+		t.Errorf("a session, of itself: %v", err)
+	}
+	w.fails(session, "it")
+
+	// A successor that nobody has used is not confirmed by this, and its predecessor lives.
+	next := w.must(w.op.Rotate(ctx, g.Token.ID(), remint.Rotation{Successor: &remint.Successor{}, Retire: remint.RetireAfterFirstUse(0)}))
+	if err := me.RevokeSecret(ctx, next.Secret.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	w.fails(next, "the successor")
+	w.works(g, "its predecessor")
+	if err := me.RevokeSecret(ctx, g.Secret.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	w.fails(g, "what was revoked")
+	w.is(me.RevokeSecret(ctx, g.Secret.Reveal()), remint.ErrNotFound, "again")
+}

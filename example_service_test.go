@@ -36,7 +36,7 @@ func Example_existingService() {
 		log.Fatal(err)
 	}
 	defer db.Close()
-	issuer, err := remint.New(db, &remint.Options{Prefixes: []string{"acme_", "pp_"}})
+	issuer, err := remint.New(db, &remint.Options{Prefixes: []string{"acme_"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func Example_existingService() {
 	}()
 	web := httpadapter.New(issuer, nil)
 	mux.Handle("GET /reports", web.Require("reports:read", reports))
-	web.MountPocketPaw(mux, nil) // POST /api/token/regenerate
+	web.MountNative(mux, &httpadapter.Native{Path: "/v1"}) // POST /v1/tokens/self/rotate
 
 	grant, err := issuer.Operator("setup").Issue(ctx, remint.Spec{
 		Name: "ci", Owner: "acme", Capabilities: remint.Allow("reports:read"),

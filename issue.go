@@ -277,7 +277,8 @@ func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, mo
 // Update changes a live token: change edits its Spec, and may be called again
 // when somebody else was faster. An error from change is returned as it is.
 // Owner, Parent and Prefix cannot change. Taking a capability or a network away
-// ends the token's descendants. A token that has ended is [ErrEnded].
+// ends the token's descendants, and changing its attributes, of which they have a copy, its
+// sessions. A token that has ended is [ErrEnded].
 func (a Actor) Update(ctx context.Context, id ID, change func(*Spec) error) (Token, error) {
 	t, records, err := a.do(ctx, false, func(t *attempt, c *caller) error {
 		r, err := t.target(c, id)
@@ -350,8 +351,11 @@ func (t *attempt) update(c *caller, r *Record, above []*Record, was, spec Spec) 
 	}
 	d := t.change(r, EventUpdate, ID{}, r.newest.generation)
 	d.fill(&spec)
-	if !d.caps.Contains(r.caps) || !networksWithin(r.networks, d.networks) {
+	switch {
+	case !d.caps.Contains(r.caps) || !networksWithin(r.networks, d.networks):
 		d.endDescendants(t.now)
+	case !slices.Equal(d.attributes, r.attributes):
+		d.endOwnSessions() // they have a copy of what was true
 	}
 	return nil
 }
@@ -364,13 +368,67 @@ func (a Actor) Revoke(ctx context.Context, id ID) error {
 		if err != nil {
 			return err
 		}
-		if err := c.mayEnd(r); err != nil && !(r == c.cred.rec && c.kind == actorBearer && r.startedBy != 0) {
+		if err := c.mayRevoke(r); err != nil {
 			return err
 		}
-		if r.revokedAt == 0 {
-			t.change(r, EventRevoke, ID{}, r.newest.generation).revokedAt = t.now
-		}
+		t.revoke(r)
 		return nil
 	})
 	return err
+}
+
+// RevokeSecret is [Actor.Revoke] of the token that text is a live secret of, from wherever it
+// may be presented. It does not confirm the secret. Where the actor sees no such token it is
+// [ErrNotFound]; so it is where text is no live secret of one that the actor may revoke, and
+// nothing is changed.
+func (a Actor) RevokeSecret(ctx context.Context, text string) error {
+	_, _, err := a.do(ctx, true, func(t *attempt, c *caller) error {
+		p, ok := t.i.parse(text)
+		if !ok {
+			return ErrNotFound
+		}
+		r, err := t.target(c, p.id)
+		if err != nil {
+			return err
+		}
+		// Whether the caller may is judged first: who may not learns nothing of the secret.
+		if err := c.mayRevoke(r); err != nil {
+			return err
+		}
+		presented := credential{rec: r}
+		if r.prefix != p.prefix {
+			return ErrNotFound
+		}
+		if err := t.i.matchSecret(p.secret, t.now, &presented); err != nil {
+			return err
+		}
+		if presented.reason == "" {
+			presented.judgeLife(t.now)
+		}
+		_, above, err := t.ancestors(r)
+		if err != nil {
+			return err
+		}
+		if presented.reason != "" || above != "" {
+			return ErrNotFound
+		}
+		t.revoke(r)
+		return nil
+	})
+	return err
+}
+
+// mayRevoke judges mayEnd for revoking: any session may revoke itself.
+func (c *caller) mayRevoke(r *Record) error {
+	if r == c.cred.rec && c.kind == actorBearer && r.startedBy != 0 {
+		return nil
+	}
+	return c.mayEnd(r)
+}
+
+// revoke drafts the revocation of r.
+func (t *attempt) revoke(r *Record) {
+	if r.revokedAt == 0 {
+		t.change(r, EventRevoke, ID{}, r.newest.generation).revokedAt = t.now
+	}
 }

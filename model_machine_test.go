@@ -469,6 +469,15 @@ func (m *model) update() {
 			if t.epoch != before {
 				m.fatalf("an Update of %v that took nothing away ended its descendants", t)
 			}
+			if !maps.Equal(t.attrs, attrs) { // its sessions end
+				anew := map[int]int{}
+				for _, s := range t.slots() {
+					if anew[s.epoch] == 0 {
+						anew[s.epoch] = m.newEpoch()
+					}
+					s.epoch = anew[s.epoch]
+				}
+			}
 		}
 		t.caps, t.nets, t.attrs, t.expires = caps, nets, attrs, expires
 	}

@@ -3,22 +3,25 @@
 //
 // [Signer.Sign] makes one; [Verifier.Verify] judges one, with a public key and no store:
 //
+//	public, private, err := ed25519.GenerateKey(nil) // once, and kept apart
+//	key, err := captoken.NewSigningKey("2026-11", private)
 //	signer, err := captoken.NewSigner(issuer.Operator("captoken"), &captoken.SignerOptions{
-//		Issuer: "https://tokens.example", Keys: keys, May: remint.Allow("reports"),
+//		Issuer: "https://tokens.example", Keys: []captoken.SigningKey{key}, May: remint.Allow("reports"),
 //	})
 //	text, err := signer.Sign(ctx, tok.ID(), captoken.Request{
 //		Audience: "reports", Capabilities: remint.Allow("reports:read"),
 //	})
 //
 //	verifier, err := captoken.NewVerifier(&captoken.VerifierOptions{Keys: []captoken.Key{{
-//		Public: public, Issuer: "https://tokens.example", Audience: "reports", Owner: "acme",
+//		ID: "2026-11", Public: public, Issuer: "https://tokens.example", Audience: "reports", Owner: "acme",
 //		May: remint.Allow("reports:read"),
 //	}}})
 //	claims, err := verifier.Verify(text, clientAddr)
 //	ok := claims.Capabilities.Allows("reports:read")
 //
-// This is a module of its own, so that a service which needs none of it does not get a
-// JOSE library.
+// This is a module of its own, github.com/remint-go/remint/captoken, so that a service which
+// needs none of it does not get a JOSE library. Until it is published, replace it and
+// github.com/remint-go/remint with a checkout's directories in go.mod.
 //
 // # The token
 //

@@ -11,8 +11,10 @@ import (
 )
 
 // Authenticate lets a request through to next if it has a live token, which next finds with
-// [TokenFromContext]. It answers 401 as RFC 6750 says, 429 where the token has made too many
-// requests, and 503 if the store failed, with a body as in RFC 9457. It panics if next is nil.
+// [TokenFromContext]. Any other it answers, with a body as in RFC 9457: 401 as RFC 6750 says,
+// 403 if its capabilities token is not valid or a page of another origin sent its cookie, 413
+// if its body is larger than [Options.MaxBody], 429 if the token has made too many requests,
+// 500 if the service is at fault, and 503 if the store failed. It panics if next is nil.
 func (a *Adapter) Authenticate(next http.Handler) http.Handler {
 	return a.guard(next, "")
 }
@@ -45,6 +47,15 @@ type guard struct {
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if passed, ok := r.Context().Value(tokenKey{}).(*tokenContext); ok && passed.by == g.a {
+		// Another guard of the same adapter has judged and counted the request.
+		if g.need != "" && !passed.allows(g.need) {
+			challenge(w, r, insufficientScope(g.need), forbidden)
+			return
+		}
+		g.next.ServeHTTP(w, r)
+		return
+	}
 	text, what, inCookie := g.from.find(r)
 	switch {
 	case what == nothing:
@@ -61,7 +72,15 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	passed, err := g.judge(w, r, text, inCookie)
 	if err == nil {
-		g.next.ServeHTTP(w, r.WithContext(passed))
+		r = r.WithContext(passed)
+		if most := g.a.maxBody; most > 0 {
+			if r.ContentLength > most {
+				refuse(w, r, tooLarge)
+				return
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+		}
+		g.next.ServeHTTP(w, r)
 		return
 	}
 	switch kindOf(err) {
@@ -75,14 +94,19 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		limit, _ := errors.AsType[*limitError](err)
 		w.Header().Set("Retry-After", strconv.Itoa(limit.quota.seconds()))
 		refuse(w, r, tooManyRequests)
-	default:
+	case unavailable:
 		g.a.retryLater(w, r, err)
 		refuse(w, r, unavailableProblem)
+	default:
+		g.a.report(r, err)
+		refuse(w, r, internalProblem)
 	}
 }
 
-// judge returns the context of a request that may pass.
-func (g *guard) judge(w http.ResponseWriter, r *http.Request, text string, inCookie bool) (*tokenContext, error) {
+// judge returns the context of a request that may pass. A panic of a store, a limiter or
+// whatever else is asked is an error like any other.
+func (g *guard) judge(w http.ResponseWriter, r *http.Request, text string, inCookie bool) (_ *tokenContext, err error) {
+	defer recovered(&err)
 	ctx, from := r.Context(), g.a.clientAddr(r)
 	tok, err := g.a.issuer.Verify(ctx, text, from)
 	if err != nil {
@@ -96,7 +120,7 @@ func (g *guard) judge(w http.ResponseWriter, r *http.Request, text string, inCoo
 	if err != nil {
 		return nil, err
 	}
-	passed := &tokenContext{Context: ctx, token: tok}
+	passed := &tokenContext{Context: ctx, by: g.a, token: tok}
 	if passed.extra, err = g.a.lend(ctx, r.Header, tok, from); err != nil {
 		return nil, err
 	}
@@ -163,7 +187,9 @@ var (
 	forbidden          = newProblem(http.StatusForbidden, "The token does not allow this.")
 	crossOrigin        = newProblem(http.StatusForbidden, "A page of another origin cannot do this.")
 	badSecond          = newProblem(http.StatusForbidden, "The capabilities token is not valid: fetch a new one, or leave it out.")
+	tooLarge           = newProblem(http.StatusRequestEntityTooLarge, "The request's body is larger than this service takes.")
 	tooManyRequests    = newProblem(http.StatusTooManyRequests, "The token has made too many requests in this minute.")
+	internalProblem    = newProblem(http.StatusInternalServerError, "The service failed.")
 	unavailableProblem = newProblem(http.StatusServiceUnavailable, "The token could not be checked. Try again.")
 )
 
@@ -192,6 +218,7 @@ func Allows(ctx context.Context, c remint.Capability) bool {
 // context.WithValue needs a second one to hold the token.
 type tokenContext struct {
 	context.Context
+	by    *Adapter
 	token remint.Token
 	extra remint.Capabilities
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -340,5 +341,50 @@ func TestAuthenticateCostsTwoAllocations(t *testing.T) {
 	w := &discard{h: http.Header{}}
 	if n := testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestABodyIsBoundedBehindAGuard(t *testing.T) {
+	s := start(t, func(u *setup) { u.adapter.MaxBody = 10 })
+	web := httpadapter.New(s.issuer, &httpadapter.Options{MaxBody: 10})
+	s.handler.Handle("POST /read", web.Authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		w.Write(b)
+	})))
+	secret := s.master().Secret.Reveal()
+	if a := s.call("POST", "/read", secret, "0123456789"); a.status != 200 || a.body != "0123456789" {
+		t.Errorf("10 bytes: %d %s", a.status, a.body)
+	}
+	if a := s.call("POST", "/read", secret, "0123456789x"); a.status != 413 || a.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("11 bytes: %d %s", a.status, a.body)
+	}
+	chunked := struct{ io.Reader }{strings.NewReader("0123456789x")}
+	if a := s.do("POST", "/read", http.Header{"Authorization": {"Bearer " + secret}}, chunked); a.status != http.StatusTeapot {
+		t.Errorf("11 bytes of no declared length: %d %s", a.status, a.body)
+	}
+	if a := s.call("POST", "/read", "garbage", "0123456789x"); a.status != 401 {
+		t.Errorf("without a token: %d", a.status)
+	}
+}
+
+func TestARequestBehindTwoGuardsIsJudgedAndCountedOnce(t *testing.T) {
+	s := start(t)
+	web := httpadapter.New(s.issuer, &httpadapter.Options{RateLimit: 2})
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	s.handler.Handle("GET /twice", web.Authenticate(web.Require("reports", web.Require("reports:read", ok))))
+	s.handler.Handle("GET /more", web.Authenticate(web.Require("other", ok)))
+	secret := s.issue(remint.Spec{Capabilities: remint.Allow("reports")}).Secret.Reveal()
+	for n, want := range []int{200, 200, 429} {
+		if a := s.call("GET", "/twice", secret, ""); a.status != want {
+			t.Errorf("request %d: %d", n, a.status)
+		}
+	}
+	s = start(t)
+	s.handler.Handle("GET /more", httpadapter.New(s.issuer, nil).Authenticate(httpadapter.New(s.issuer, nil).Require("other", ok)))
+	if a := s.call("GET", "/more", s.issue(remint.Spec{}).Secret.Reveal(), ""); a.status != 403 {
+		t.Errorf("the inner guard's need: %d", a.status)
 	}
 }

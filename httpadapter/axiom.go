@@ -43,7 +43,7 @@ func (a *Adapter) MountAxiom(mux Mux, o *Axiom) {
 		{method: http.MethodGet, path: "/v2/tokens", needs: need("org:apiTokens:read"), format: errs, serve: x.list},
 		{method: http.MethodPost, path: "/v2/tokens", needs: need("org:apiTokens:create"), format: errs, grants: true, serve: x.create},
 		{method: http.MethodGet, path: "/v2/tokens/{id}", needs: need("org:apiTokens:read"), format: errs, serve: x.get},
-		{method: http.MethodDelete, path: "/v2/tokens/{id}", needs: need("org:apiTokens:delete"), format: errs, serve: x.remove},
+		{method: http.MethodDelete, path: "/v2/tokens/{id}", needs: need("org:apiTokens:delete"), format: errs, ends: true, serve: x.remove},
 		{method: http.MethodPost, path: "/v2/tokens/{id}/regenerate", needs: need("org:apiTokens:update"), format: errs, grants: true, serve: x.regenerate},
 	})
 }

@@ -1,7 +1,6 @@
 package httpadapter
 
 import (
-	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -102,7 +101,7 @@ func readAxiomCapabilities(f *form, n node, path string) remint.Capabilities {
 	named("viewCapabilities", "view", axiomView)
 
 	if len(list) == 0 && len(f.problems) == before {
-		f.wrong(strings.TrimSuffix(cmp.Or(path, "capabilities"), "."), "at least one capability must be set")
+		f.wrong(strings.TrimSuffix(path, "."), "at least one capability must be set")
 	}
 	caps, err := remint.ParseCapabilities(list)
 	f.also(rename(err, axiomNames(path, "")))

@@ -14,8 +14,8 @@ type axiomErrors struct{}
 // quota sets what the published client reads into its Limit. Of the scopes that it knows (user,
 // organization and anonymous), "user" is whoever presents the token: others of the same
 // organization have limits of their own.
-func (axiomErrors) quota(h http.Header, q *Quota) {
-	if q == nil {
+func (axiomErrors) quota(h http.Header, q Quota) {
+	if q.Limit == 0 {
 		return
 	}
 	h.Set("X-Ratelimit-Scope", "user")
@@ -81,7 +81,7 @@ func problemText(err error) string {
 	}
 	lines := make([]string, len(list))
 	for i, e := range list {
-		lines[i] = e.Field + ": " + e.Problem
+		lines[i] = strings.TrimPrefix(e.Field+": "+e.Problem, ": ") // some are of the whole
 	}
 	return strings.Join(lines, "; ")
 }

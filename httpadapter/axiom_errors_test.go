@@ -153,6 +153,9 @@ func TestARequestTooManyIsToldTheLimitInAxiomsHeaders(t *testing.T) {
 			}
 			continue
 		}
+		if r.method == "DELETE" {
+			continue // what ends something is never refused for a limit
+		}
 		a := s.call(r.method, r.path, master.Secret.Reveal(), r.body)
 		a.wantBody(429, `{"code":429,"message":"too many requests: the API token may make 2 in a minute; try again in 12 seconds"}`)
 		if a.header.Get("Retry-After") != "12" {

@@ -51,6 +51,8 @@ func (a answer) wantError(r mounted, status int, code string) {
 		if a.status == 401 || a.status == 405 {
 			a.t.Errorf("there is no %d", a.status)
 		}
+	default:
+		a.t.Fatalf("this test does not know the format %q", r.format)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // bearer token is presented, and only for requests that [http.CrossOriginProtection] lets
 // through: a page of another origin cannot make its visitor's browser change anything.
 type Cookie struct {
-	// Name of the cookie. Empty: "pocketpaw_session", as PocketPaw documents it.
+	// Name of the cookie. Empty: "pocketpaw_session", as PocketPaw documents it. A name that
+	// begins with "__Host-" is one that no other site of the same domain can set.
 	Name string
 
 	// InsecureHTTP lets the cookie travel over plain http, where anybody on the way can read
@@ -55,35 +57,58 @@ func newCookie(o *Cookie) *cookie {
 	return c
 }
 
-// find returns the session in a request's cookies. Two different ones are garbage: which of
-// them counts would depend on who set the other.
-func (c *cookie) find(r *http.Request) (text string, what presented) {
+// all returns each text in a request's cookies of that name, or an error if they are more than
+// any browser has cause to send.
+func (c *cookie) all(r *http.Request) (texts []string, err error) {
 	size := 0
 	for _, line := range r.Header["Cookie"] {
 		size += len(line)
 	}
-	if size == 0 || size > maxCookieHeader {
-		return "", nothing
+	if size > maxCookieHeader {
+		return nil, errCookies
 	}
 	for _, found := range r.CookiesNamed(c.name) {
-		switch {
-		case found.Value == "":
-		case text == "":
-			text = found.Value
-		case text != found.Value:
-			return "", garbage
+		if found.Value != "" && !slices.Contains(texts, found.Value) {
+			texts = append(texts, found.Value)
 		}
 	}
-	if text == "" {
+	if len(texts) > maxCookies {
+		return nil, errCookies
+	}
+	return texts, nil
+}
+
+// maxCookies is how many sessions a request may have in cookies.
+const maxCookies = 8
+
+var errCookies = &bodyError{"came with more cookies than are looked at"}
+
+// find returns the session in a request's cookies. Two different ones are garbage: which of
+// them counts would depend on who set the other.
+func (c *cookie) find(r *http.Request) (text string, what presented) {
+	if len(r.Header["Cookie"]) == 0 {
 		return "", nothing
 	}
-	return text, token
+	texts, err := c.all(r)
+	switch {
+	case err != nil || len(texts) > 1:
+		return "", garbage
+	case len(texts) == 0:
+		return "", nothing
+	}
+	return texts[0], token
 }
 
 var errCrossOrigin = fmt.Errorf("%w: a request of another origin, with a cookie", remint.ErrForbidden)
 
 // check refuses what a page of another origin made the browser send.
 func (c *cookie) check(r *http.Request) error {
+	if r.Header.Get("Upgrade") != "" {
+		// What a WebSocket does is not known from its GET, and pages of any origin may open one.
+		changing := *r
+		changing.Method = http.MethodPost
+		r = &changing
+	}
 	if c.origins.Check(r) != nil {
 		return errCrossOrigin
 	}

@@ -1,6 +1,7 @@
 package httpadapter_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -142,8 +143,8 @@ func TestACookieThatHoldsNoLiveSessionIsAsGoodAsNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, r := range pocketPawRoutes(g.Token.ID()) {
-				if r.noCredential {
-					continue
+				if r.noCredential || strings.HasSuffix(r.path, "/logout") {
+					continue // a logout tries what is there
 				}
 				a := s.call(r.method, r.path, "", r.body, "Cookie", header)
 				want := `{"detail":"Unauthorized"}`
@@ -247,5 +248,56 @@ func TestACookieThatCannotBeIsRefusedAtSetUp(t *testing.T) {
 			}()
 			httpadapter.New(s.issuer, &httpadapter.Options{Cookie: &c})
 		}()
+	}
+}
+
+func TestALogoutEndsEverySessionThatTheCookiesHold(t *testing.T) {
+	s := start(t, withCookies)
+	g := s.master()
+	for name, c := range map[string]struct {
+		cookies []string
+		status  int
+	}{
+		"one, and what another site of the domain set": {[]string{"live", "tossed"}, 200},
+		"the other way round":                          {[]string{"tossed", "live"}, 200},
+		"two":                                          {[]string{"live", "live2"}, 200},
+		"none that lives":                              {[]string{"tossed", "x"}, 401},
+		"too many":                                     {[]string{"live", "1", "2", "3", "4", "5", "6", "7", "8"}, 400},
+		"too large":                                    {[]string{"live", strings.Repeat("x", 16<<10)}, 400},
+	} {
+		for _, bearer := range []string{"", g.Secret.Reveal()} {
+			texts := map[string]string{"live": s.session(g.Secret.Reveal()), "live2": s.session(g.Secret.Reveal())}
+			var header []string
+			for _, name := range c.cookies {
+				header = append(header, inCookie(cmp.Or(texts[name], name)))
+			}
+			want := c.status
+			if bearer != "" && want == 401 {
+				want = 200 // it is live
+			}
+			a := s.call("POST", "/api/auth/logout", bearer, "", "Cookie", strings.Join(header, "; "))
+			if a.status != want || (a.header.Get("Set-Cookie") != "") != (want == 200) {
+				t.Errorf("%s, bearer %v: %d %s", name, bearer != "", a.status, a.body)
+			}
+			for _, name := range c.cookies {
+				if text := texts[name]; text != "" && s.works(text) != (want != 200) {
+					t.Errorf("%s, bearer %v: %s works: %v", name, bearer != "", name, s.works(text))
+				}
+			}
+		}
+	}
+}
+
+func TestAWebSocketOfAnotherOriginIsNotOpenedWithACookie(t *testing.T) {
+	s := start(t, withCookies)
+	session := s.session(s.master().Secret.Reveal())
+	for site, want := range map[string]int{"same-origin": 200, "same-site": 403, "cross-site": 403} {
+		a := s.call("GET", "/me", "", "", "Cookie", inCookie(session), "Sec-Fetch-Site", site, "Upgrade", "websocket", "Connection", "Upgrade")
+		if a.status != want {
+			t.Errorf("%s: %d", site, a.status)
+		}
+	}
+	if a := s.call("GET", "/me", "", "", "Cookie", inCookie(session), "Sec-Fetch-Site", "same-site"); a.status != 200 {
+		t.Errorf("a link from another site of the domain: %d", a.status)
 	}
 }

@@ -48,11 +48,17 @@ type Options struct {
 	// that clients are in as well: whoever is here may claim to be anybody.
 	TrustedProxies []netip.Prefix
 
+	// MaxBody is how many bytes of a request's body a guarded handler can read: behind
+	// [Adapter.Authenticate] and [Adapter.Require], a larger body that is declared is
+	// answered with 413, and of any other, reading more is an [http.MaxBytesError]. Zero: as
+	// many as the client sends. The routes here take 64 KiB.
+	MaxBody int64
+
 	// RateLimit is how many requests a token may make in a clock minute, where it has no
 	// attribute that says so ([RateLimitAttribute]). Zero: any number.
 	RateLimit int
 
-	// Limiter counts the requests. Nil: a [MemoryLimiter].
+	// Limiter counts the requests. Nil: a [MemoryLimiter] by the issuer's clock.
 	Limiter Limiter
 
 	// Cookie configures the sessions of browsers, and lets [Adapter.Authenticate] and
@@ -79,6 +85,7 @@ type Options struct {
 type Adapter struct {
 	issuer       *remint.Issuer
 	proxies      []netip.Prefix
+	maxBody      int64
 	rateLimit    int
 	limiter      Limiter
 	cookie       *cookie
@@ -101,14 +108,17 @@ func New(issuer *remint.Issuer, opts *Options) *Adapter {
 	if o.RateLimit < 0 {
 		panic(fmt.Sprintf("httpadapter: Options.RateLimit is %d; 0 stands for any number of requests", o.RateLimit))
 	}
+	if o.MaxBody < 0 {
+		panic(fmt.Sprintf("httpadapter: Options.MaxBody is %d; 0 stands for any size", o.MaxBody))
+	}
 	a := &Adapter{
-		issuer: issuer, rateLimit: o.RateLimit, limiter: o.Limiter,
+		issuer: issuer, maxBody: o.MaxBody, rateLimit: o.RateLimit, limiter: o.Limiter,
 		cookie: newCookie(o.Cookie), guardCookies: o.Cookie != nil,
 		second: o.CapabilitiesToken, secondHeader: http.CanonicalHeaderKey(cmp.Or(o.CapabilitiesHeader, "X-Capabilities-Token")),
 		onError: o.Error,
 	}
 	if a.limiter == nil {
-		a.limiter = new(MemoryLimiter)
+		a.limiter = &MemoryLimiter{Now: issuer.Now}
 	}
 	for i, p := range o.TrustedProxies {
 		q, ok := plainPrefix(p)

@@ -1,9 +1,7 @@
 package httpadapter
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -49,7 +47,14 @@ func (n native) introspect(c *call) error {
 	case err != nil:
 		return err
 	default:
-		return c.write(newIntrospection(tok))
+		line, err := c.actor.Live(c.r.Context(), id)
+		if errors.Is(err, remint.ErrEnded) || errors.Is(err, remint.ErrNotFound) {
+			return c.write(inactive)
+		}
+		if err != nil {
+			return err
+		}
+		return c.write(newIntrospection(tok, line))
 	}
 }
 
@@ -86,14 +91,19 @@ type introspection struct {
 // inactive is all that is said of what is no live token of the caller's owner.
 var inactive introspection
 
-func newIntrospection(tok remint.Token) introspection {
+// newIntrospection describes tok, whose line of ancestors ends it when one of them stops.
+func newIntrospection(tok remint.Token, line []remint.Token) introspection {
 	spec := tok.Spec()
 	i := introspection{
 		Active: true, Scope: spec.Capabilities.String(), TokenType: "Bearer",
 		Iat: tok.State().CreatedAt.Unix(), Sub: spec.Owner, Jti: tok.ID().String(),
 		Name: spec.Name, Parent: spec.Parent.String(), Session: tok.IsSession(), Attributes: spec.Attributes,
 	}
-	for _, at := range []time.Time{tok.ExpiresAt(), tok.RetiresAt()} {
+	ends := []time.Time{tok.ExpiresAt(), tok.RetiresAt()}
+	for _, t := range line {
+		ends = append(ends, t.ExpiresAt())
+	}
+	for _, at := range ends {
 		if !at.IsZero() && (i.Exp == 0 || at.Unix() < i.Exp) {
 			i.Exp = at.Unix() // a second too early rather than too late
 		}
@@ -124,51 +134,10 @@ func (n native) revoke(c *call) error {
 	if id == c.self {
 		c.actor, c.needs = c.bearer, nil
 	}
-	switch _, err = c.actor.Get(ctx, id); {
-	case err == nil:
-		err = c.a.proven(ctx, text)
-		if err == nil {
-			err = c.actor.Revoke(ctx, id)
-		}
-		if errors.Is(err, errUnproven) || errors.Is(err, remint.ErrNotFound) {
-			err = nil
-		}
-	case errors.Is(err, remint.ErrNotFound):
-		err = nil
-	}
-	if err != nil {
+	if err := c.actor.RevokeSecret(ctx, text); err != nil && !errors.Is(err, remint.ErrNotFound) {
 		return err
 	}
 	return c.writeEmpty(http.StatusOK)
-}
-
-var (
-	errUnproven = errors.New("httpadapter: not a live secret")
-
-	// errAsked ends an operation that was begun to have a secret judged. That it is an
-	// outage to the core keeps it from confirming the secret.
-	errAsked = fmt.Errorf("%w: the secret was to be judged, and no more", remint.ErrUnavailable)
-)
-
-// proven returns nil if text is a live secret, from wherever, or errUnproven. Verify
-// would confirm one that nobody has used yet, and let a successor that is to be
-// revoked retire its predecessor: then neither would be left. So an operation of the
-// secret's own bearer is begun, which asks a check once the secret has passed, and is
-// given up there.
-func (a *Adapter) proven(ctx context.Context, text string) error {
-	passed := false
-	bearer := a.issuer.Bearer(text, netip.Addr{}).WithCheck(func(context.Context, remint.Token) (remint.Capabilities, error) {
-		passed = true
-		return remint.Capabilities{}, errAsked
-	})
-	switch _, err := bearer.Get(ctx, remint.ID{}); {
-	case passed, errors.Is(err, remint.ErrNetwork): // which is judged last
-		return nil
-	case errors.Is(err, remint.ErrDenied):
-		return errUnproven
-	default:
-		return err
-	}
 }
 
 // errFormType is about the two routes whose body is a form.

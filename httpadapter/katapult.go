@@ -2,7 +2,9 @@ package httpadapter
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/remint-go/remint"
 )
@@ -48,6 +50,9 @@ func (a *Adapter) MountKatapult(mux Mux, o *Katapult) {
 	mustRetire("Katapult.Retire", k.Retire)
 	k.OAuthPrefix = cmp.Or(k.OAuthPrefix, "api.katapult.io/core/v1/")
 	describe(mux, "Katapult.OpenAPI", k.OpenAPI, "", KatapultDescription)
+	if strings.ContainsAny(k.OAuthPrefix, ":*") {
+		panic(fmt.Sprintf("httpadapter: Katapult.OAuthPrefix is %q: with a \":\" or \"*\" in it, other scopes would cover those of these routes", k.OAuthPrefix))
+	}
 	errs := katapultErrors{k.OAuthPrefix}
 	manages, reads := k.scopes("api_tokens"), k.scopes("api_tokens", "api_tokens:read")
 	const (
@@ -59,7 +64,7 @@ func (a *Adapter) MountKatapult(mux Mux, o *Katapult) {
 		{method: http.MethodGet, path: all, needs: reads, format: errs, serve: k.list},
 		{method: http.MethodPost, path: all, needs: manages, format: errs, grants: true, serve: k.create},
 		{method: http.MethodPatch, path: one, needs: manages, format: errs, serve: k.update},
-		{method: http.MethodDelete, path: one, needs: manages, format: errs, serve: k.destroy},
+		{method: http.MethodDelete, path: one, needs: manages, format: errs, ends: true, serve: k.destroy},
 		{method: http.MethodPost, path: regenerate, needs: manages, format: errs, grants: true, serve: k.regenerate},
 	}, "/core/v1/api_tokens", "/core/v1/api_tokens/")
 }

@@ -91,8 +91,8 @@ var katapultUnlimited = []string{strconv.Itoa(math.MaxInt32)}
 
 // quota: every answer has these. Where no limit counts, they say that as many requests are
 // permitted as the format's clients can read.
-func (katapultErrors) quota(h http.Header, q *Quota) {
-	if q == nil {
+func (katapultErrors) quota(h http.Header, q Quota) {
+	if q.Limit == 0 {
 		h["X-Ratelimit-Permitted"], h["X-Ratelimit-Remaining"] = katapultUnlimited, katapultUnlimited
 		return
 	}

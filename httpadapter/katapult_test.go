@@ -134,7 +134,7 @@ func TestKatapultJudgesCredentialThenScopeThenArgumentsThenLookup(t *testing.T) 
 	held := s.issue(remint.Spec{Prefix: "kat_", Capabilities: remint.Allow("api.katapult.io/core/v1/api_tokens")}).Secret.Reveal()
 	for _, c := range []struct{ method, path, body, code string }{
 		{"POST", katapultCreate, `{"organization":{"id":"other"},"properties":{}}`, "organization_not_found"},
-		{"PATCH", katapultOne("api_token"), `{"properties":{}}`, "api_token_not_found"},
+		{"PATCH", katapultOne("api_token"), `{"api_token":{"id":"api_token"},"properties":{}}`, "api_token_not_found"},
 		{"DELETE", katapultOne("api_token"), `{}`, "api_token_not_found"},
 		{"POST", katapultRegenerate("api_token"), `{}`, "api_token_not_found"},
 	} {

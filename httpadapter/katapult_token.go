@@ -2,20 +2,23 @@ package httpadapter
 
 import "github.com/remint-go/remint"
 
-// readTokenLookup returns the ID that a body names, or else word, which is what the path has
-// in the place of api_token.
-func readTokenLookup(f *form, body node, word string) string {
+// readTokenLookup returns the ID that a body names. Where it names none, it is word, which is
+// what the path has in the place of api_token: an ID or, if the body is empty, whatever it is.
+func readTokenLookup(f *form, body node, word string) (string, error) {
 	lookup := body.get("api_token")
 	if lookup.absent() {
-		return word
+		if _, err := remint.ParseID(word); err != nil && len(body.keys) > 0 {
+			return "", missingArgument("api_token")
+		}
+		return word, nil
 	}
 	if !f.object(lookup, "api_token") {
-		return ""
+		return "", nil
 	}
 	if lookup.get("id").absent() {
 		f.wrong("api_token", "has no id")
 	}
-	return f.text(lookup.get("id"), "api_token")
+	return f.text(lookup.get("id"), "api_token"), nil
 }
 
 // update changes the properties that are given, and no other.
@@ -29,7 +32,10 @@ func (k katapult) update(c *call) error {
 		return err
 	}
 	var f form
-	text := readTokenLookup(&f, body, c.r.PathValue("word"))
+	text, err := readTokenLookup(&f, body, c.r.PathValue("word"))
+	if err != nil {
+		return err
+	}
 	p, err := readProperties(&f, body.get("properties"))
 	if err != nil {
 		return err
@@ -122,7 +128,10 @@ func (c *call) namedToken() (remint.ID, error) {
 		return remint.ID{}, err
 	}
 	var f form
-	text := readTokenLookup(&f, body, c.r.PathValue("word"))
+	text, err := readTokenLookup(&f, body, c.r.PathValue("word"))
+	if err != nil {
+		return remint.ID{}, err
+	}
 	if len(f.problems) > 0 {
 		return remint.ID{}, invalidArguments(f)
 	}

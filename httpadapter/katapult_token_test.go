@@ -86,6 +86,27 @@ func TestKatapultsUpdateTakesTheIDOfThePathOrTheBody(t *testing.T) {
 	}
 }
 
+func TestKatapultTakesTheIDOfThePathWhereTheBodyIsEmpty(t *testing.T) {
+	s := start(t)
+	master := s.master().Secret.Reveal()
+	for _, body := range []string{"", "{}", " { } "} {
+		id := s.issue(remint.Spec{Prefix: "kat_"}).Token.ID()
+		s.call("POST", katapultRegenerate(id.String()), master, body).want(200)
+		s.call("DELETE", katapultOne(id.String()), master, body).want(200)
+	}
+	id := s.issue(remint.Spec{Prefix: "kat_"}).Token.ID()
+	for method, path := range map[string]string{"PATCH": katapultOne("api_token"), "DELETE": katapultOne("x"), "POST": katapultRegenerate("api_token")} {
+		for _, body := range []string{`{"properties":{"name":"q"}}`, `{"api_token":null,"properties":{}}`} {
+			a := s.call(method, path, master, body)
+			d := a.wantKatapult(400, "missing_required_argument")
+			if d["argument"] != "api_token" || !strings.Contains(a.body, "The 'api_token' argument is required but has not been provided") {
+				t.Error(a.body)
+			}
+		}
+	}
+	s.call("PATCH", katapultOne(id.String()), master, "{}").wantKatapult(400, "missing_required_argument") // of properties
+}
+
 func TestTakingAScopeAwayEndsWhatDescends(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()
@@ -284,7 +305,7 @@ func TestNobodyReachesBeyondItselfByUpdatingOrDeleting(t *testing.T) {
 	unknown.wantKatapult(404, "api_token_not_found")
 	for _, id := range []string{foreign.String(), "api_token", strings.ToLower(weak.String()), "%00"} {
 		for _, method := range []string{"PATCH", "DELETE"} {
-			s.call(method, katapultOne(id), secret, `{"properties":{"scopes":["a b"]}}`).wantBody(404, strings.TrimSpace(unknown.body))
+			s.call(method, katapultOne("x"), secret, `{"api_token":{"id":"`+id+`"},"properties":{"scopes":["a b"]}}`).wantBody(404, strings.TrimSpace(unknown.body))
 		}
 	}
 	if s.snapshot() != before {

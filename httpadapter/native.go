@@ -3,6 +3,7 @@ package httpadapter
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/remint-go/remint"
@@ -75,13 +76,13 @@ func (a *Adapter) MountNative(mux Mux, o *Native) {
 		{post, "/revoke", needDelete, false, n.revoke},
 	} {
 		routes = append(routes, route{
+			ends:   r.method == del && r.path != "/tokens/{id}/rotation" || r.path == "/revoke",
 			grants: r.grants, method: r.method, path: n.Path + r.path, needs: []remint.Capability{r.need},
 			format: nativeErrors{oauth: !strings.HasPrefix(r.path, "/tokens")}, serve: r.serve,
 		})
 	}
 	a.mount(mux, from, routes)
 }
-
 
 // mustPath panics if p is no base path.
 func mustPath(option, p string) {
@@ -110,6 +111,12 @@ func (c *call) subject(free bool) (remint.ID, error) {
 		c.actor, c.needs = c.bearer, nil
 	}
 	return c.self, nil
+}
+
+// need demands the capability after all.
+func (c *call) need(x remint.Capability) {
+	c.needs = []remint.Capability{x}
+	c.actor = c.bearer.Needing(x)
 }
 
 // admit judges the caller before a body is waited for: whoever cannot be served is refused
@@ -183,6 +190,13 @@ func (n native) patch(c *call) error {
 	var f nativeForm
 	f.only(body, "", "name", "description", "capabilities", "networks", "expires_at")
 	said := f.spec(body, "")
+	// Of what it names, all that is wrong is said at once.
+	f.also(rename(c.a.issuer.CheckSpec(said), func(field, index string) string {
+		if name := nativeNames("")(field, ""); slices.Contains(body.keys, name) {
+			return name + index
+		}
+		return ""
+	}))
 	if err := f.err(); err != nil {
 		return err
 	}

@@ -158,7 +158,11 @@ func (f *nativeForm) retirement(n node) remint.Retirement {
 	path := "retire." + n.keys[0]
 	switch v := n.values[0]; n.keys[0] {
 	case "at":
-		return remint.RetireAt(f.time(v, path))
+		at := f.time(v, path)
+		if before := len(f.problems); at.IsZero() && v.kind == '"' && before == 0 {
+			f.wrong(path, `is the zero time, as of something forgotten: say "now"`)
+		}
+		return remint.RetireAt(at)
 	case "after":
 		return remint.RetireAfter(f.seconds(v, path, 0))
 	case "after_first_use":

@@ -42,7 +42,7 @@ type problemField struct {
 	Problem string `json:"problem"`
 }
 
-func (nativeErrors) quota(h http.Header, q *Quota) { rateLimitFields(h, q) }
+func (nativeErrors) quota(h http.Header, q Quota) { rateLimitFields(h, q) }
 
 func (n nativeErrors) fail(w http.ResponseWriter, f failure) {
 	p := n.problem(f)

@@ -38,6 +38,10 @@ func (n native) rotate(c *call) error {
 	if err := f.err(); err != nil {
 		return c.refuse(err)
 	}
+	if rotation.Successor != nil {
+		// That is another token, with a life of its own: no token makes one of itself for free.
+		c.need(needUpdate)
+	}
 	grant, err := c.actor.Rotate(c.r.Context(), id, rotation)
 	switch {
 	case err == nil:

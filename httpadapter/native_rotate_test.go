@@ -271,3 +271,26 @@ func TestASuccessorThatWasSweptIsNoneThatWaits(t *testing.T) {
 		t.Errorf("%v", m)
 	}
 }
+
+func TestNoTokenMakesAnotherOfItselfForFree(t *testing.T) {
+	s := start(t)
+	g := s.issue(remint.Spec{Prefix: "nat_", Capabilities: remint.Allow("chat"), ExpiresAt: s.clock.now().Add(time.Hour)})
+	before := s.snapshot()
+	for _, body := range []string{
+		`{"successor":true}`, `{"successor":{"expires_at":null},"retire":{"after":3600}}`,
+		`{"successor":{"capabilities":[],"networks":null,"expires_at":null}}`,
+	} {
+		s.call("POST", "/tokens/self/rotate", g.Secret.Reveal(), body).wantProblem(403, "insufficient_scope")
+	}
+	if s.snapshot() != before {
+		t.Error("something changed")
+	}
+	a := s.call("POST", "/tokens/self/rotate", g.Secret.Reveal(), "")
+	if a.status != 200 || s.get(g.Token.ID()).Spec().ExpiresAt.IsZero() {
+		t.Errorf("in place: %d %s", a.status, a.body)
+	}
+	may := s.issue(remint.Spec{Prefix: "nat_", Capabilities: remint.Allow("tokens:update")})
+	if a := s.call("POST", "/tokens/self/rotate", may.Secret.Reveal(), `{"successor":true}`); a.status != 201 {
+		t.Errorf("with tokens:update: %d %s", a.status, a.body)
+	}
+}

@@ -553,6 +553,12 @@ func TestEachNativeRouteAnswersEachFailure(t *testing.T) {
 				s.call("GET", "/me", secret, "")
 			}
 			b = s.request(r, secret)
+			if r.method == "DELETE" && !strings.HasSuffix(r.path, "/rotation") || r.path == "/revoke" {
+				if b.status == 429 {
+					t.Error("what ends something is refused for a limit")
+				}
+				return
+			}
 			m := b.wantProblem(429, "rate_limited")
 			if oauth(m, "temporarily_unavailable"); m["retry_after"] == nil || b.header.Get("Retry-After") == "" || b.header.Get("RateLimit") == "" {
 				t.Errorf("%v %s", b.header, b.body)
@@ -836,5 +842,29 @@ func TestTheManualOfTheNativeRoutesHasEveryRouteAndCode(t *testing.T) {
 	}
 	if found < 18 {
 		t.Errorf("%d codes were found", found)
+	}
+}
+
+func TestTheNativePatchNamesEveryProblemAtOnce(t *testing.T) {
+	s := start(t)
+	id := s.issue(remint.Spec{Prefix: "nat_"}).Token.ID()
+	a := s.call("PATCH", "/tokens/"+id.String(), s.master().Secret.Reveal(),
+		`{"name":5,"description":"a\u0000b","expires_at":"2001-01-01T00:00:00Z","capabilities":["a b"],"networks":["10.0.0.1/8"],"nmae":1}`)
+	for _, field := range []string{`"name"`, `"description"`, `"expires_at"`, `"capabilities[0]"`, `"networks[0]"`, `"nmae"`} {
+		if !strings.Contains(a.body, `{"field":`+field) {
+			t.Errorf("%s is not named: %s", field, a.body)
+		}
+	}
+	if a.status != 422 {
+		t.Errorf("status %d", a.status)
+	}
+}
+
+func TestAForgottenTimeOfRetirementIsNotNow(t *testing.T) {
+	s := start(t)
+	g := s.issue(remint.Spec{Prefix: "nat_"})
+	a := s.call("POST", "/tokens/self/rotate", g.Secret.Reveal(), `{"retire":{"at":"0001-01-01T00:00:00Z"}}`)
+	if a.status != 422 || !strings.Contains(a.body, `"retire.at"`) || !s.works(g.Secret.Reveal()) {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -39,7 +39,6 @@ func (n native) writeGrant(c *call, status int, g remint.Grant) error {
 		c.w.Header().Set("Location", n.Path+"/tokens/"+g.Token.ID().String())
 	}
 	b := encodeJSON(tokenJSON(g.Token, reveal(c.w, g)))
-	c.wrote = true
 	writeBody(c.w, status, jsonType, b)
 	return nil
 }

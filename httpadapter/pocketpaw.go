@@ -30,8 +30,9 @@ type PocketPaw struct {
 	// [remint.Options.MaxLifetime] if that is less.
 	SessionLifetime time.Duration
 
-	// RequireMaster lets only a master itself regenerate. False: so may a
-	// session that was exchanged for one, with which the browser client does it.
+	// RequireMaster lets only a master itself regenerate, and manage API keys: sessions that
+	// are exchanged for one manage nothing, on no route of any format. False: they do, as
+	// the browser client regenerates with its session.
 	RequireMaster bool
 
 	// APIKeyPrefix is that of the API keys which are created here, another than Prefix: one of
@@ -104,7 +105,7 @@ func (a *Adapter) MountPocketPaw(mux Mux, o *PocketPaw) {
 			route{method: post, path: root + "/token/regenerate", format: errs, grants: true, serve: p.regenerate},
 			route{method: post, path: root + "/auth/session", format: exchange, grants: true, serve: p.session},
 			route{method: post, path: root + "/auth/login", format: login, open: true, grants: true, serve: p.login},
-			route{method: post, path: root + "/auth/logout", format: errs, open: true, serve: p.logout},
+			route{method: post, path: root + "/auth/logout", format: errs, ends: true, open: true, serve: p.logout},
 		)
 		if !p.WithoutAPIKeys {
 			routes = append(routes, p.keyRoutes(root+"/auth/api-keys", errs)...)
@@ -182,9 +183,9 @@ func (p pocketPaw) master(c *call) error {
 	return err
 }
 
-// start begins a session of the bearer's that manages: the browser client regenerates with it.
+// start begins a session of the bearer's.
 func (p pocketPaw) start(c *call) (remint.Grant, error) {
-	grant, err := c.actor.StartSession(c.r.Context(), c.self, remint.Session{Lifetime: p.SessionLifetime, Manages: true})
+	grant, err := c.actor.StartSession(c.r.Context(), c.self, remint.Session{Lifetime: p.SessionLifetime, Manages: !p.RequireMaster})
 	if err != nil {
 		return remint.Grant{}, ours(err)
 	}

@@ -21,13 +21,15 @@ type pocketPawRefusal struct {
 
 func (e *pocketPawRefusal) Unwrap() error { return e.error }
 
-func (pocketPawErrors) quota(h http.Header, q *Quota) {
-	if q == nil {
+// quota sets what the published server does (src/pocketpaw/security/rate_limiter.py): the
+// reset is in seconds from now.
+func (pocketPawErrors) quota(h http.Header, q Quota) {
+	if q.Limit == 0 {
 		return
 	}
 	h.Set("X-Ratelimit-Limit", strconv.Itoa(q.Limit))
 	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.Remaining))
-	h.Set("X-Ratelimit-Reset", strconv.FormatInt(q.Reset.Unix(), 10))
+	h.Set("X-Ratelimit-Reset", strconv.Itoa(q.seconds()))
 }
 
 func (e pocketPawErrors) fail(w http.ResponseWriter, f failure) {
@@ -45,6 +47,9 @@ func (e pocketPawErrors) say(w http.ResponseWriter, f failure) (status int, deta
 	status = f.status()
 	switch f.kind {
 	case noCredential, denied, network:
+		for _, name := range []string{"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"} {
+			w.Header().Del(name) // a live token that is no master is counted, and answered as none
+		}
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2 wants one
 		return status, e.denied
 	case needed:

@@ -53,7 +53,7 @@ func (p pocketPaw) keyRoutes(path string, errs format) []route {
 	return []route{
 		{method: http.MethodPost, path: path, needs: admin, format: errs, grants: true, serve: p.createKey},
 		{method: http.MethodGet, path: path, needs: admin, format: errs, serve: p.listKeys},
-		{method: http.MethodDelete, path: path + "/{id}", needs: admin, format: errs, serve: p.deleteKey},
+		{method: http.MethodDelete, path: path + "/{id}", needs: admin, format: errs, ends: true, serve: p.deleteKey},
 		{method: http.MethodPost, path: path + "/{id}/rotate", needs: admin, format: errs, grants: true, serve: p.rotateKey},
 	}
 }

@@ -64,48 +64,59 @@ func readLogin(c *call) (string, error) {
 }
 
 // logout ends the sessions that the request presents: the bearer's token, if it is one, and
-// the one in the cookie beside it, for browsers send both. Each revokes itself, as its own
+// those in the cookie beside it, for browsers send both. Each revokes itself, as its own
 // bearer. A master goes on, as does every token that is no session.
 //
-// It is refused as unauthorized where neither is live, and nothing is said of success, and
+// It is refused as unauthorized where none is live, and nothing is said of success, and
 // no cookie cleared, unless all that is live has ended: if the store fails, the client tries
 // again with what it has. A cookie does not count, and is left alone, where a page of another
-// origin made the browser send it.
+// origin made the browser send it. Of several with the name, some other site of the same domain
+// may have set one: each is tried.
 func (p pocketPaw) logout(c *call) error {
-	bearer := c.identify(p.from)
-	if errors.Is(bearer, errNoCredential) || errors.Is(bearer, errCrossOrigin) {
-		return bearer
+	cookies, err := c.a.cookie.all(c.r)
+	if err != nil {
+		return &pocketPawRefusal{err, http.StatusBadRequest, "Too many cookies: clear those of this site"}
 	}
-	alone, session := c.inCookie, false
-	if bearer == nil {
-		tok, err := c.actor.Get(c.r.Context(), c.self)
-		if bearer = err; err == nil {
+	text, what, _ := sources{query: p.from.query}.find(c.r)
+	own := c.a.cookie.check(c.r) == nil
+	switch {
+	case what == nothing && len(cookies) == 0:
+		return errNoCredential
+	case what == nothing && !own:
+		return errCrossOrigin
+	case !own:
+		cookies = nil
+	}
+	bearer, session := remint.ErrDenied, false
+	switch what {
+	case garbage:
+		c.a.denyGarbage(c.r.Context(), c.from)
+	case token:
+		if bearer = c.present(text); bearer == nil {
+			var tok remint.Token
+			tok, bearer = c.actor.Get(c.r.Context(), c.self)
 			session = tok.IsSession()
 		}
 	}
-	own := c.a.cookie.check(c.r) == nil
-	beside := ""
-	if text, what := c.a.cookie.find(c.r); what == token && own && !alone {
-		beside = text
-	}
-	if bearer != nil && (beside == "" || !errors.Is(bearer, remint.ErrDenied)) {
+	if bearer != nil && (len(cookies) == 0 || !errors.Is(bearer, remint.ErrDenied)) {
 		return bearer
 	}
 	if err := c.ignoreBody(); err != nil {
 		return err
 	}
 
-	// The cookie's comes first: if the store fails between the two, the bearer is there to
-	// try again with.
-	if beside != "" {
-		switch err := c.endCookie(beside); {
+	// The cookies come first: if the store fails between two, the bearer is there to try
+	// again with.
+	ended := false
+	for _, text := range cookies {
+		switch err := c.endCookie(text); {
 		case err == nil:
-			bearer = nil // something was live, and has ended
+			ended = true
 		case !errors.Is(err, remint.ErrDenied):
 			return err
 		}
 	}
-	if bearer != nil {
+	if bearer != nil && !ended {
 		return bearer
 	}
 	if session {
@@ -128,5 +139,7 @@ func (c *call) endCookie(text string) error {
 	if err := other.present(text); err != nil {
 		return err
 	}
-	return other.bearer.Revoke(c.r.Context(), other.self)
+	err := other.bearer.Revoke(c.r.Context(), other.self)
+	c.counted = other.counted
+	return err
 }

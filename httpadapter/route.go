@@ -33,8 +33,8 @@ type format interface {
 	fail(w http.ResponseWriter, f failure)
 
 	// quota sets the format's headers for limits of rate. It is called for every answer:
-	// first with nil, which is what stays where no request was counted.
-	quota(h http.Header, q *Quota)
+	// first with the zero Quota, which is what stays where no request was counted.
+	quota(h http.Header, q Quota)
 }
 
 // A route is one documented route of a format. It acts as the caller's Bearer and writes
@@ -43,6 +43,7 @@ type route struct {
 	method, path string
 	needs        []remint.Capability // any one of them; none: the route needs no more than a live token
 	format       format
+	ends         bool // it ends something: it is counted, and never refused for a limit
 	open         bool // nobody is identified: the route finds its credential itself
 	grants       bool // it hands out a secret, and can be repeated with an Idempotency-Key
 	serve        func(*call) error
@@ -64,9 +65,9 @@ type call struct {
 	retries  string       // the request's Idempotency-Key, or ""
 	body     []byte       // as it was read
 	read     bool         // the body was read, or is of no interest
-	wrote    bool         // the answer has begun
-	counted  bool         // the request was counted, and …
-	limited  error        // … was one too many, or could not be
+	ends     bool
+	counted  bool  // the request was counted, and …
+	limited  error // … was one too many, or could not be
 }
 
 // mount puts the routes of one format on mux, and the format's errors around them: at each
@@ -131,7 +132,7 @@ func (a *Adapter) refusal(f format, allowed []string) http.Handler {
 	}
 	allow := strings.Join(append(slices.Clone(allowed), http.MethodOptions), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f.quota(w.Header(), nil)
+		f.quota(w.Header(), Quota{})
 		if allowed != nil {
 			w.Header().Set("Allow", allow)
 			if r.Method == http.MethodOptions {
@@ -149,8 +150,8 @@ func (a *Adapter) refusal(f format, allowed []string) http.Handler {
 func (a *Adapter) handler(rt route, from sources) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w)
-		rt.format.quota(w.Header(), nil)
-		c := &call{a: a, w: w, r: r, format: rt.format, needs: rt.needs, from: a.clientAddr(r), lends: from.second}
+		rt.format.quota(w.Header(), Quota{})
+		c := &call{a: a, w: w, r: r, format: rt.format, needs: rt.needs, from: a.clientAddr(r), lends: from.second, ends: rt.ends}
 		err := c.answer(rt, from)
 		if err != nil {
 			if !c.read {
@@ -162,16 +163,9 @@ func (a *Adapter) handler(rt route, from sources) http.Handler {
 }
 
 // answer serves the route. A panic, of a store's for one, is an error like any other: its
-// client gets the format's answer.
+// client gets the format's answer. Nothing that can panic comes after a route has written.
 func (c *call) answer(rt route, from sources) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler || c.wrote {
-				panic(p)
-			}
-			err = serverFault{fmt.Errorf("httpadapter: panic: %v\n%s", p, debug.Stack())}
-		}
-	}()
+	defer recovered(&err)
 	var badKey error
 	if rt.grants {
 		c.retries, badKey = retryKey(c.r.Header)
@@ -189,6 +183,16 @@ func (c *call) answer(rt route, from sources) (err error) {
 	}
 	limitBody(c.w, c.r)
 	return rt.serve(c)
+}
+
+// recovered turns a panic into an error, but that by which a handler aborts its answer.
+// It is to be deferred.
+func recovered(err *error) {
+	if p := recover(); p == http.ErrAbortHandler {
+		panic(p)
+	} else if p != nil {
+		*err = serverFault{fmt.Errorf("httpadapter: panic: %v\n%s", p, debug.Stack())}
+	}
 }
 
 // identify finds out who is calling, from the form of what was presented: nothing is
@@ -238,9 +242,12 @@ func (c *call) check(ctx context.Context, tok remint.Token) (remint.Capabilities
 	}
 	if !c.counted {
 		c.counted = true
-		var q *Quota
-		if q, c.limited = c.a.count(ctx, tok); q != nil {
+		var q Quota
+		if q, c.limited = c.a.count(ctx, tok); q.Limit != 0 {
 			c.format.quota(c.w.Header(), q)
+		}
+		if kindOf(c.limited) == tooMany && c.ends {
+			c.limited = nil // whoever stole a session must not keep its owner from ending it
 		}
 	}
 	if c.limited != nil {
@@ -313,15 +320,12 @@ func (c *call) writeSecret(g remint.Grant, body func(tok remint.Token, secret st
 
 // write answers with what is no secret.
 func (c *call) write(body any) error {
-	b := encodeJSON(body)
-	c.wrote = true
-	writeBody(c.w, http.StatusOK, jsonType, b)
+	writeJSON(c.w, http.StatusOK, body)
 	return nil
 }
 
 // writeEmpty answers with a status alone.
 func (c *call) writeEmpty(status int) error {
-	c.wrote = true
 	c.w.WriteHeader(status)
 	return nil
 }
