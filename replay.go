@@ -50,11 +50,14 @@ func (r *replayed) event() Event {
 }
 
 func (c *caller) sealer() sealer {
-	return sealer{c.presented.secret, c.cred.rec.id, c.retry.key.Reveal()}
+	return sealer{c.presented.secret, c.cred.rec.id, c.retry.key.Reveal(), c.repeats}
 }
 
 // keep seals the secret that the attempt has made for the caller.
 func (t *attempt) keep(c *caller, secret Secret, made ID) {
+	if c.retry.implicit && c.beingRetired(t) {
+		return
+	}
 	var sum digest
 	for _, d := range t.drafts {
 		if d.id == made {
@@ -71,9 +74,28 @@ func (t *attempt) keep(c *caller, secret Secret, made ID) {
 	d.keepSealed(e)
 }
 
+// beingRetired reports whether the caller's secret, or token, has been replaced, and lives on
+// for a while at most.
+func (c *caller) beingRetired(t *attempt) bool {
+	rec := t.current(c.cred.rec)
+	mine := c.cred.rec.slot(c.cred.which)
+	return rec.newest.digest != mine.digest || rec.newest.until != 0 || rec.until != 0 || rec.stoppedAt != 0 || !rec.successor.IsZero()
+}
+
 // replay returns the grant that the caller's request was answered with before, or nil if
 // there was none within the window.
 func (t *attempt) replay(c *caller) (*replayed, error) {
+	if c.retry.implicit && c.beingRetired(t) {
+		return nil, nil
+	}
+	found, err := t.find(c)
+	if err != nil && c.retry.implicit && !errors.Is(err, ErrUnavailable) && t.ctx.Err() == nil {
+		return nil, nil // then it is a request like any other
+	}
+	return found, err
+}
+
+func (t *attempt) find(c *caller) (*replayed, error) {
 	s := c.sealer()
 	c.retryName = s.name()
 	e := c.cred.rec.sealedAs(c.retryName, t.now)

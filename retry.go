@@ -35,6 +35,17 @@ func (a Actor) WithRetryKey(key string, within time.Duration) Actor {
 	return a
 }
 
+// Repeatable returns an Actor that takes an identical Issue, Rotate or StartSession within that
+// time for a repeat, though nothing says so: for clients that repeat by themselves what was
+// not answered. It is one while the bearer is live and not being retired, and nobody has used or
+// replaced what was handed out; otherwise it is a request like any other. Who means to make two
+// alike must not be given this Actor. A bearer that retires itself is not served: whoever presents
+// what has been replaced may be somebody else. within is as of [Actor.WithRetryKey].
+func (a Actor) Repeatable(within time.Duration) Actor {
+	a.retry = &retry{implicit: true, within: within}
+	return a
+}
+
 const (
 	maxRetryKey  = 255
 	safeRetryKey = 22 // characters of base64 that hold 128 bits
@@ -43,8 +54,9 @@ const (
 
 // A retry is a key and its window.
 type retry struct {
-	key    Secret
-	within time.Duration
+	key      Secret
+	implicit bool // there is no key: the request is known by itself
+	within   time.Duration
 }
 
 func (r *retry) check(kind actorKind, p *problems) {
@@ -52,6 +64,7 @@ func (r *retry) check(kind actorKind, p *problems) {
 	switch {
 	case kind != actorBearer:
 		p.add("WithRetryKey", "is for a Bearer: the answer is sealed under its secret")
+	case r.implicit:
 	case key == "" || len(key) > maxRetryKey:
 		p.add("WithRetryKey.key", fmt.Sprintf("has %d bytes, and must have 1 to %d", len(key), maxRetryKey))
 	}
@@ -97,13 +110,18 @@ type sealer struct {
 	secret string
 	bearer ID
 	key    string
+	q      *request // which stands for the key, if there is none
 }
 
 // name returns what a retry key is found by: an HMAC-SHA-256 under the presented secret,
 // without which it tells nothing of the key.
 func (s sealer) name() (name [16]byte) {
 	mac := hmac.New(sha256.New, []byte(s.secret))
-	mac.Write(s.info("remint retry name 1", s.bearer[:], []byte(s.key)))
+	if s.key != "" {
+		mac.Write(s.info("remint retry name 1", s.bearer[:], []byte(s.key)))
+	} else {
+		mac.Write(s.info("remint repeat name 1", s.bearer[:], []byte{s.q.operation}, s.q.target[:], s.q.arguments[:]))
+	}
 	var sum digest
 	copy(name[:], mac.Sum(sum[:0]))
 	return name

@@ -585,3 +585,77 @@ func TestAReplacedSecretThatComesBackIsClassified(t *testing.T) {
 	w.fails(g, "the old secret")
 	is(remint.EventReuse, remint.ReasonOld, 1, 10*time.Minute+time.Microsecond, "something old")
 }
+
+func TestARepeatWithoutAKeyIsOneWhileItIsHarmless(t *testing.T) {
+	ctx := t.Context()
+	for _, g := range grantings {
+		t.Run(g.name, func(t *testing.T) {
+			w := newLawWorld(t, remint.Options{})
+			caller := w.issue(remint.Spec{Capabilities: remint.Allow("a", "b")})
+			target := w.issue(remint.Spec{Capabilities: remint.Allow("a")})
+			do := func() remint.Grant {
+				t.Helper()
+				return w.must(g.do(ctx, w.bearer(caller).Repeatable(30*time.Second), target.Token.ID()))
+			}
+			first := do()
+			w.now = w.now.Add(30*time.Second - time.Microsecond)
+			if again := do(); !again.Secret.Equal(first.Secret) {
+				t.Error("within the time: another secret")
+			}
+			w.now = w.now.Add(time.Microsecond)
+			later := do()
+			if later.Secret.Equal(first.Secret) {
+				t.Error("after the time: the same secret")
+			}
+			w.works(later, "it")
+			// It was used: what follows is a request like any other.
+			again, err := g.do(ctx, w.bearer(caller).Repeatable(30*time.Second), target.Token.ID())
+			if err != nil {
+				w.is(err, remint.ErrConflict, "after its use")
+			} else if again.Secret.Equal(later.Secret) {
+				t.Error("after its use: the same secret")
+			}
+		})
+	}
+}
+
+func TestARepeatWithoutAKeyServesNobodyWhoIsBeingRetired(t *testing.T) {
+	ctx := t.Context()
+	for _, g := range grantings[2:] { // the rotations
+		t.Run(g.name, func(t *testing.T) {
+			w := newLawWorld(t, remint.Options{})
+			caller := w.issue(remint.Spec{Capabilities: remint.Allow("a")})
+			me := w.bearer(caller).Repeatable(30 * time.Second)
+			first := w.must(g.do(ctx, me, caller.Token.ID()))
+			again, err := g.do(ctx, me, caller.Token.ID())
+			if err == nil && again.Secret.Equal(first.Secret) {
+				t.Error("whoever has the old secret gets the new one")
+			}
+			if err != nil {
+				w.is(err, remint.ErrDenied, "the repeat")
+			}
+		})
+	}
+	// And what it did before it was.
+	w := newLawWorld(t, remint.Options{})
+	caller := w.issue(remint.Spec{Capabilities: remint.Allow("a")})
+	me := w.bearer(caller).Repeatable(30 * time.Second)
+	first := w.must(me.Issue(ctx, remint.Spec{}))
+	w.must(w.op.Rotate(ctx, caller.Token.ID(), remint.Rotation{Retire: remint.RetireAfter(time.Hour)}))
+	if again := w.must(me.Issue(ctx, remint.Spec{})); again.Secret.Equal(first.Secret) {
+		t.Error("a secret that is being retired is handed what was issued before")
+	}
+}
+
+func TestARepeatWithoutAKeyIsNotAnotherRequest(t *testing.T) {
+	w := newLawWorld(t, remint.Options{})
+	ctx := t.Context()
+	me := w.bearer(w.issue(remint.Spec{Capabilities: remint.Allow("*")})).Repeatable(time.Minute)
+	a, b := w.must(me.Issue(ctx, remint.Spec{Name: "a"})), w.must(me.Issue(ctx, remint.Spec{Name: "b"}))
+	if a.Token.ID() == b.Token.ID() || b.Token.Name() != "b" {
+		t.Error("another request was taken for a repeat")
+	}
+	if again := w.must(me.Issue(ctx, remint.Spec{Name: "a"})); !again.Secret.Equal(a.Secret) {
+		t.Error("the first is forgotten")
+	}
+}

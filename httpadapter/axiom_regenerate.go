@@ -51,10 +51,9 @@ func (x axiom) regenerate(c *call) error {
 		return c.refuse(err)
 	}
 
-	if id != c.self {
-		// The published client repeats it by itself, and nothing in the request says so. One who
-		// presents what is being retired may be somebody else.
-		c.repeatable(c.body, axiomRepeat)
+	if c.retries == "" {
+		// The published client repeats it by itself, and nothing in the request says so.
+		c.actor = c.actor.Repeatable(axiomRepeat)
 	}
 	next := &remint.Successor{}
 	if !replacement.absent() {

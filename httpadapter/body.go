@@ -73,11 +73,11 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 // object reads a body, which must be a JSON object or, if it is optional, nothing.
 func (c *call) object(optional bool) (node, error) {
 	c.read = true
-	var err error
-	if c.body, err = readBody(c.w, c.r); err != nil {
+	text, err := readBody(c.w, c.r)
+	if err != nil {
 		return node{}, err
 	}
-	body, err := parseBody(c.r, c.body)
+	body, err := parseBody(c.r, text)
 	if err == nil && body.kind != '{' && !(optional && body.kind == 0) {
 		err = errNoObject
 	}

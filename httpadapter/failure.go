@@ -133,7 +133,7 @@ func inputs(err error) []*remint.InputError {
 // its index, such as "[2]" or ""; where it returns "", that problem is left out.
 func rename(err error, name func(field, index string) string) error {
 	problems := inputs(err)
-	if problems == nil {
+	if problems == nil || isReusedKey(err) {
 		return err
 	}
 	var list []error

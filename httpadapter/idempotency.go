@@ -2,12 +2,9 @@ package httpadapter
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/remint-go/remint"
 )
@@ -59,24 +56,10 @@ func isReusedKey(err error) bool {
 	return false
 }
 
-// keyed lets the caller's operations be repeated with that key.
-func (c *call) keyed(key string, within time.Duration) {
-	c.bearer = c.bearer.WithRetryKey(key, within)
-	c.actor = c.actor.WithRetryKey(key, within)
-}
-
-// repeatable lets a request be repeated without a key, as it stands: the same bearer, method,
-// path and body. Such a key can be guessed, and so is too short for whoever is being retired.
-func (c *call) repeatable(body []byte, within time.Duration) {
-	if c.retries != "" {
-		return
-	}
-	sum := sha256.New()
-	for _, part := range []string{c.r.Method, c.r.URL.EscapedPath(), string(body)} {
-		sum.Write([]byte{byte(len(part) >> 16), byte(len(part) >> 8), byte(len(part))})
-		sum.Write([]byte(part))
-	}
-	c.keyed("implicit:"+base64.RawURLEncoding.EncodeToString(sum.Sum(nil))[:12], within)
+// keyed lets the caller's operations be repeated with the request's key.
+func (c *call) keyed() {
+	c.bearer = c.bearer.WithRetryKey(c.retries, 0)
+	c.actor = c.actor.WithRetryKey(c.retries, 0)
 }
 
 // known returns what never changes of a token (its owner, prefix and parent, and whether it

@@ -63,7 +63,6 @@ type call struct {
 	inCookie bool         // it was presented in a cookie
 	lends    bool         // a second credential is looked at
 	retries  string       // the request's Idempotency-Key, or ""
-	body     []byte       // as it was read
 	read     bool         // the body was read, or is of no interest
 	ends     bool
 	counted  bool  // the request was counted, and …
@@ -228,7 +227,7 @@ func (c *call) present(text string) (err error) {
 		c.actor = c.bearer.Needing(c.needs...)
 	}
 	if c.retries != "" {
-		c.keyed(c.retries, 0)
+		c.keyed()
 	}
 	return nil
 }
