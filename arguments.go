@@ -62,6 +62,8 @@ func (a *arguments) rotation(r *Rotation) {
 	a.number(uint64(r.Retire.mode))
 	a.time(r.Retire.at)
 	a.duration(r.Retire.after)
+	a.number(uint64(r.Retire.past))
+	a.duration(r.Retire.pastAfter)
 	a.flag(r.KeepSessions)
 	a.number(r.IfRevision)
 	a.flag(r.Successor != nil)

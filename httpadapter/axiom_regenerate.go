@@ -61,7 +61,7 @@ func (x axiom) regenerate(c *call) error {
 	} else if !spec.ExpiresAt.IsZero() {
 		next.ExpiresAt = &spec.ExpiresAt
 	}
-	grant, err := c.actor.Rotate(c.r.Context(), id, remint.Rotation{Successor: next, Retire: remint.RetireAt(retireAt)})
+	grant, err := c.actor.Rotate(c.r.Context(), id, remint.Rotation{Successor: next, Retire: remint.RetireAt(retireAt).IfPast(x.RetireNow)})
 	if err != nil {
 		return axiomRefusal(c.gone(id, err), axiomNames("newToken.", cmp.Or(expiry, "newTokenExpiresAt")))
 	}

@@ -149,11 +149,12 @@ func (c *call) writeRotation(tok, next remint.Token) error {
 		Current     remint.SecretState `json:"current"`
 		Unconfirmed remint.SecretState `json:"unconfirmed,omitzero"`
 		Retiring    remint.SecretState `json:"retiring,omitzero"`
+		Idle        int64              `json:"retiring_idle,omitempty"` // seconds
 		Predecessor remint.ID          `json:"predecessor,omitzero"`
 		Successor   remint.ID          `json:"successor,omitzero"`
 		Revision    uint64             `json:"revision"`
 	}{
 		tok.ID(), rotationOf(tok, next), s.RotatedAt, tok.ExpiresAt(),
-		s.Current, s.Unconfirmed, s.Retiring, s.Predecessor, s.Successor, s.Revision,
+		s.Current, s.Unconfirmed, s.Retiring, int64(s.RetiringIdle(c.a.issuer.Now()) / time.Second), s.Predecessor, s.Successor, s.Revision,
 	})
 }

@@ -241,6 +241,7 @@ func (c *call) check(ctx context.Context, tok remint.Token) (remint.Capabilities
 	}
 	if !c.counted {
 		c.counted = true
+		c.a.deprecate(c.w.Header(), tok)
 		var q Quota
 		if q, c.limited = c.a.count(ctx, tok); q.Limit != 0 {
 			c.format.quota(c.w.Header(), q)
