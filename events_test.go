@@ -301,7 +301,11 @@ func (s *spyStore) check(b remint.Batch) {
 		}
 	}
 	for _, e := range b.Log {
-		if at, ok := changed[e.Token]; !ok || at != e.Revision {
+		if e.Kind == remint.EventReplay { // no record changes, and what was handed out again is guarded
+			if !slices.ContainsFunc(append(b.Guard, records...), func(r *remint.Record) bool { return r.ID() == e.Token && r.Revision() == e.Revision }) {
+				s.t.Errorf("the replay of %v@%d is not guarded", e.Token, e.Revision)
+			}
+		} else if at, ok := changed[e.Token]; !ok || at != e.Revision {
 			s.t.Errorf("event %q of %v@%d is not of a record in the same Batch", e.Kind, e.Token, e.Revision)
 		}
 		delete(changed, e.Token)
