@@ -82,7 +82,9 @@ func ExampleActor_FinishRotation() {
 		log.Fatal(err)
 	}
 	s := tok.State()
-	fmt.Println("the old one stops in", s.Retiring.Until.Sub(s.RotatedAt), "and was last used:", s.Retiring.LastUsedAt)
+	fmt.Println("the old one stops in", s.Retiring.Until.Sub(s.RotatedAt))
+	// Uses are written down within two minutes: what is idle for longer is not needed any more.
+	fmt.Println("idle now:", s.RetiringIdle(issuer.Now()), "in three hours:", s.RetiringIdle(s.RotatedAt.Add(3*time.Hour)))
 
 	if _, err = admin.FinishRotation(ctx, id); err != nil {
 		log.Fatal(err)
@@ -91,7 +93,8 @@ func ExampleActor_FinishRotation() {
 	fmt.Println("finished:", errors.Is(err, remint.ErrDenied))
 	// Output:
 	// before it was used: true
-	// the old one stops in 24h0m0s and was last used: 0001-01-01 00:00:00 +0000 UTC
+	// the old one stops in 24h0m0s
+	// idle now: 0s in three hours: 2h58m0s
 	// finished: true
 }
 
