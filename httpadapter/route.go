@@ -63,6 +63,7 @@ type call struct {
 	inCookie bool         // it was presented in a cookie
 	lends    bool         // a second credential is looked at
 	retries  string       // the request's Idempotency-Key, or ""
+	badKey   error        // what is wrong with it: for an open route to say
 	read     bool         // the body was read, or is of no interest
 	ends     bool
 	counted  bool  // the request was counted, and …
@@ -165,20 +166,16 @@ func (a *Adapter) handler(rt route, from sources) http.Handler {
 // client gets the format's answer. Nothing that can panic comes after a route has written.
 func (c *call) answer(rt route, from sources) (err error) {
 	defer recovered(&err)
-	var badKey error
 	if rt.grants {
-		c.retries, badKey = retryKey(c.r.Header)
+		c.retries, c.badKey = retryKey(c.r.Header)
 	}
 	if !rt.open {
 		if err := c.identify(from); err != nil {
 			return err
 		}
-		if badKey != nil {
-			return c.refuse(badKey)
+		if c.badKey != nil {
+			return c.refuse(c.badKey)
 		}
-	}
-	if badKey != nil {
-		return badKey
 	}
 	limitBody(c.w, c.r)
 	return rt.serve(c)
@@ -294,6 +291,10 @@ func (c *call) gone(id remint.ID, err error) error {
 func (c *call) fail(err error) {
 	f := failure{kind: kindOf(err), err: err, from: c.from, need: c.needs}
 	switch f.kind {
+	case denied:
+		// A live token may be as good as none to a format, and is answered as none.
+		c.w.Header().Del("Deprecation")
+		c.w.Header().Del("Sunset")
 	case unavailable:
 		c.a.retryLater(c.w, c.r, err)
 	case internal:
