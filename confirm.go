@@ -47,6 +47,7 @@ func (t *attempt) confirm(r *Record) error {
 	}
 	old := t.change(p, EventConfirm, r.id, p.newest.generation)
 	old.usedUp = true
+	old.dropSealedOf(r.id)
 	if firstUse {
 		old.retireWhole(t.now, t.now+grace, t.i.retention)
 	}

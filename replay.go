@@ -14,13 +14,19 @@ func (a Actor) grant(ctx context.Context, q func() request, op func(*attempt, *c
 	}
 	var secret Secret
 	var made ID
+	repeated := false
 	t, records, err := a.do(ctx, false, func(t *attempt, c *caller) (err error) {
 		if c.replayed == nil && a.retry != nil {
 			if c.replayed, err = t.replay(c); err != nil {
 				return err
 			}
 		}
-		if c.replayed != nil {
+		if c.replayed == nil && repeated {
+			// It was a repeat when it was judged first, and somebody was faster: it must not
+			// be another request now, which would undo what that one did.
+			return ErrConflict
+		}
+		if repeated = c.replayed != nil; repeated {
 			secret, made = c.replayed.secret, c.replayed.token.id
 			t.log = append(t.log, c.replayed.event())
 			return nil
@@ -78,6 +84,13 @@ func (t *attempt) keep(c *caller, secret Secret, made ID) {
 // for a while at most.
 func (c *caller) beingRetired(t *attempt) bool {
 	rec := t.current(c.cred.rec)
+	if rec.startedBy != 0 {
+		// A session has no more standing than the secret that it was started with.
+		p := t.current(c.cred.ancestors[0])
+		if p.sessionSlot(rec.startedBy, t.now) != slotNewest || p.newest.until != 0 || p.until != 0 || !p.successor.IsZero() {
+			return true
+		}
+	}
 	mine := c.cred.rec.slot(c.cred.which)
 	return rec.newest.digest != mine.digest || rec.newest.until != 0 || rec.until != 0 || rec.stoppedAt != 0 || !rec.successor.IsZero()
 }
@@ -102,10 +115,14 @@ func (t *attempt) find(c *caller) (*replayed, error) {
 	if e == nil {
 		return nil, nil
 	}
+	if e.token.IsZero() {
+		return nil, ErrConflict // it was used, and is forgotten
+	}
 	secret, ok := s.open(e, c.repeats)
 	if !ok {
 		return nil, &InputError{"WithRetryKey.key", "was used for another request: take a new key for each"}
 	}
+	c.own = true
 	r, err := t.load(e.token)
 	if errors.Is(err, ErrNotFound) {
 		return nil, ErrConflict // it was handed out, and ended, and was swept
@@ -113,6 +130,7 @@ func (t *attempt) find(c *caller) (*replayed, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.now = max(t.now, r.changedAt)
 	if _, err := t.live(r); err != nil {
 		if errors.Is(err, ErrEnded) {
 			return nil, ErrConflict
@@ -120,8 +138,11 @@ func (t *attempt) find(c *caller) (*replayed, error) {
 		return nil, err
 	}
 	// What opens must be the secret that works now, and that nobody has used.
-	sum, ok := t.i.digest(secret, r.newest.pepper)
-	if !ok || !sum.equal(&r.newest.digest) || r.newest.confirmed || !r.slotLive(slotNewest, t.now) {
+	sum, err := t.i.recordDigest(r, secret, r.newest.pepper)
+	if err != nil {
+		return nil, err
+	}
+	if !sum.equal(&r.newest.digest) || r.newest.confirmed || !r.slotLive(slotNewest, t.now) {
 		return nil, ErrConflict
 	}
 	if err := c.mayReplay(t, r); err != nil {
@@ -191,10 +212,14 @@ func (t *attempt) stoppedBy(c *caller) (rotated *Record, err error) {
 	rotated = rec
 	switch {
 	case rec.startedBy != 0:
-		if rec.ended(t.now) != "" || len(above) == 0 || above[0].epoch != rec.parentEpoch {
+		if c.cred.retired || rec.ended(t.now) != "" || !rec.slotLive(c.cred.which, t.now) || rec.superseded(c.cred.which) ||
+			len(above) == 0 || above[0].epoch != rec.parentEpoch {
 			return nil, nil
 		}
 		rotated = above[0]
+		if rotated.ended(t.now) == "" && (rotated.slotLive(slotPrev, t.now) || rotated.slotLive(slotOlder, t.now) || !rotated.successor.IsZero()) {
+			return nil, nil // the rotation has stopped nothing yet: something else ended the session
+		}
 		c.who, c.ancestors = rotated, above[1:]
 		if _, reason, err = t.ancestors(rotated); err != nil {
 			return nil, err
@@ -203,6 +228,9 @@ func (t *attempt) stoppedBy(c *caller) (rotated *Record, err error) {
 		return nil, nil // nobody has used that secret
 	}
 	ended := rotated.ended(t.now)
+	if over(rec.expires, t.now) || over(rotated.expires, t.now) {
+		return nil, nil
+	}
 	if reason != "" || ended != "" && (ended != ReasonRetired || rotated.successor.IsZero()) {
 		return nil, nil
 	}

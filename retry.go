@@ -9,6 +9,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -25,7 +26,8 @@ import (
 //
 // Keys should be random, and one for each request: a bearer whose secret this very rotation retired,
 // or a session that it ended, may repeat it, and do nothing else, with a key of at least 22
-// characters. Such a key is a secret. A bearer has its newest 8 grants kept.
+// characters. Such a key is a secret. A bearer has its newest 8 grants kept: a key that is older than
+// these, or than the window, is one for a new request again.
 //
 // The window is within, or [Options.RetryWindow] if that is shorter or within is 0. A key has 1 to
 // 255 bytes. Only a Bearer can use one, as the answer is sealed under its secret: on an
@@ -188,19 +190,32 @@ func (r *record) sealedAs(name [16]byte, now int64) *sealed {
 
 // keepSealed adds a grant, and drops those beyond the newest maxSealed.
 func (r *record) keepSealed(e sealed) {
+	r.sealed = slices.DeleteFunc(r.sealed, func(old sealed) bool { return old.name == e.name })
 	r.sealed = append(r.sealed, e)
 	r.sealed = r.sealed[max(0, len(r.sealed)-maxSealed):]
 }
 
-// dropSealed forgets the grants whose window is over, and those of a secret that was used: what nobody
-// can ask for again is not kept.
+// dropSealed forgets the grants whose window is over. Of those for a secret of the record itself
+// that was used or replaced, it keeps the name: the key is not one for a new request.
 func (r *record) dropSealed(now int64) {
 	keep := r.sealed[:0:0]
 	for _, e := range r.sealed {
-		used := e.token == r.id && (e.sum != r.newest.digest || r.newest.confirmed)
-		if !over(e.until, now) && !used {
-			keep = append(keep, e)
+		if over(e.until, now) {
+			continue
 		}
+		if e.token == r.id && (e.sum != r.newest.digest || r.newest.confirmed) {
+			e = sealed{name: e.name, until: e.until}
+		}
+		keep = append(keep, e)
 	}
 	r.sealed = keep
+}
+
+// dropSealedOf does the same for the grants of another token, which was used.
+func (r *record) dropSealedOf(id ID) {
+	for k, e := range r.sealed {
+		if e.token == id {
+			r.sealed[k] = sealed{name: e.name, until: e.until}
+		}
+	}
 }

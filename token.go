@@ -149,6 +149,9 @@ func (t Token) RetiresAt() time.Time {
 func (t Token) Retiring() bool {
 	r := t.record()
 	s := r.slot(t.which())
+	if t.which() == slotPrev && r.lapsed(t.seen>>2) {
+		return s != nil && s.until != 0 // nothing has replaced it
+	}
 	return s != nil && (t.which() != slotNewest || s.until != 0 || r.until != 0 || !r.successor.IsZero())
 }
 
@@ -301,7 +304,7 @@ type State struct {
 
 // RetiringIdle returns for how long, at least, nobody has used what a rotation is retiring: the
 // secret in Retiring or, where there is a Successor, the token's own. It is what to look
-// at before [Actor.FinishRotation]. Uses are written down by [Issuer.Sweep], which every process calls
+// at before [Actor.FinishRotation]. Uses of its sessions are not counted. Uses are written down by [Issuer.Sweep], which every process calls
 // every minute or so: what may not be written down yet counts as a use, so that
 // of a grace that is shorter than two minutes nothing can be said, and it is 0.
 func (s State) RetiringIdle(now time.Time) time.Duration {

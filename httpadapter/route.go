@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -178,6 +179,17 @@ func (c *call) answer(rt route, from sources) (err error) {
 		}
 	}
 	limitBody(c.w, c.r)
+	if c.retries != "" {
+		// Before anything is looked up: whether a stranger's body is waited for must not tell
+		// what was found.
+		body, err := readBody(c.w, c.r)
+		if c.read = true; err != nil && !rt.open {
+			return c.refuse(err)
+		}
+		if err == nil {
+			c.r.Body, c.r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+	}
 	return rt.serve(c)
 }
 
