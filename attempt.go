@@ -22,6 +22,7 @@ type attempt struct {
 	from   netip.Addr
 	seen   []*Record
 	drafts []*draft
+	log    []Event // of what changes no record
 }
 
 // A draft is a record as it shall become. Until its commit begins, nobody else has the Record.
@@ -79,17 +80,25 @@ func (t *attempt) ancestors(r *Record) (list []*Record, reason string, err error
 // The event of an operation stands for the confirmation that it implies, if it
 // changes the same record.
 func (t *attempt) change(r *Record, kind EventKind, other ID, generation uint64) *draft {
-	for _, d := range t.drafts {
-		if d.was == r {
-			d.kind, d.ev.Other, d.ev.Generation = kind, other, generation
-			return d
-		}
+	if d := t.drafted(r); d != nil {
+		d.kind, d.ev.Other, d.ev.Generation = kind, other, generation
+		return d
 	}
 	d := &draft{Record: &Record{record: r.clone()}, was: r, kind: kind}
 	d.ev.Other, d.ev.Generation = other, generation
 	d.settle(t.now, t.i.retention)
 	t.drafts = append(t.drafts, d)
 	return d
+}
+
+// drafted returns the draft of r, or nil.
+func (t *attempt) drafted(r *Record) *draft {
+	for _, d := range t.drafts {
+		if d.was == r {
+			return d
+		}
+	}
+	return nil
 }
 
 // create adds the draft of a new record.
@@ -102,10 +111,8 @@ func (t *attempt) create(r record, other ID) *draft {
 
 // current returns r as it is after the changes so far.
 func (t *attempt) current(r *Record) *record {
-	for _, d := range t.drafts {
-		if d.was == r {
-			return &d.record
-		}
+	if d := t.drafted(r); d != nil {
+		return &d.record
 	}
 	return &r.record
 }
@@ -113,7 +120,7 @@ func (t *attempt) current(r *Record) *record {
 // commit stores the drafts, and returns their records in the order in which they were
 // begun. ErrConflict means that something that was read has changed.
 func (t *attempt) commit() ([]*Record, error) {
-	if len(t.drafts) == 0 {
+	if len(t.drafts) == 0 && len(t.log) == 0 {
 		return nil, nil
 	}
 	if t.late() {
@@ -135,8 +142,12 @@ func (t *attempt) commit() ([]*Record, error) {
 		b.Put = append(b.Put, put)
 		b.Log = append(b.Log, t.event(d))
 	}
+	for _, e := range t.log {
+		e.At, e.Actor, e.From = toTime(t.now), t.actor, t.from
+		b.Log = append(b.Log, e)
+	}
 	for _, r := range t.seen {
-		if !slices.ContainsFunc(t.drafts, func(d *draft) bool { return d.was == r }) {
+		if t.drafted(r) == nil {
 			b.Guard = append(b.Guard, r)
 		}
 	}
@@ -188,6 +199,9 @@ const landing = 5 * time.Second
 // answer may have been lost, or a store may have repeated it and met its own effect. All
 // of it is one commit, so one record tells: the one with a new secret, if there is one.
 func (t *attempt) landed(records []*Record) bool {
+	if len(records) == 0 {
+		return false
+	}
 	k := max(0, slices.IndexFunc(t.drafts, func(d *draft) bool { return d.minted }))
 	mine, minted := records[k], t.drafts[k].minted
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), landing)

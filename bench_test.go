@@ -279,3 +279,35 @@ func BenchmarkRotate(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRotateWithRetryKey is a bearer that rotates its own secret again and again, and the
+// replay of the last answer. What a key costs is the difference.
+func BenchmarkRotateWithRetryKey(b *testing.B) {
+	for _, name := range []string{"without", "with", "replay"} {
+		b.Run(name, func(b *testing.B) {
+			issuer, err := remint.New(new(store.Memory), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			g, err := issuer.Operator("bench").Issue(b.Context(), remint.Spec{Name: "token", Owner: "owner", Capabilities: remint.Allow("*")})
+			if err != nil {
+				b.Fatal(err)
+			}
+			id, secret := g.Token.ID(), g.Secret.Reveal()
+			b.ReportAllocs()
+			for b.Loop() {
+				me := issuer.Bearer(secret, netip.Addr{})
+				if name != "without" {
+					me = me.WithRetryKey("8f2c1d7e-0b6a-4c7e-9d3f-2a1b0c9d8e7f", 0)
+				}
+				g, err := me.Rotate(b.Context(), id, remint.Rotation{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if name != "replay" {
+					secret = g.Secret.Reveal()
+				}
+			}
+		})
+	}
+}

@@ -91,6 +91,8 @@ func TestNoFieldOfARecordIsLostInItsStoredForm(t *testing.T) {
 				r.issuedBy = "somebody"
 			case "stamp":
 				r.stamp = 7
+			case "sealed":
+				r.sealed = []sealed{fullSealed(), {until: -1}}
 			case "payload":
 				r.payload = "payload"
 			}
@@ -117,6 +119,13 @@ func fullSlot() slot {
 	return slot{
 		digest: digest{31: 1}, pepper: 1<<64 - 1, createdAt: 1, until: 2, usedAt: 3,
 		generation: 4, sessions: 5, confirmed: true,
+	}
+}
+
+func fullSealed() sealed {
+	return sealed{
+		name: [16]byte{15: 1}, salt: [32]byte{31: 2}, until: 3, token: ID{15: 4}, sum: digest{31: 5},
+		box: [len(sealed{}.box)]byte{0: 6, len(sealed{}.box) - 1: 7},
 	}
 }
 

@@ -109,6 +109,16 @@ func goldenStates() []goldenState {
 			b.rotate(g.Token.ID(), remint.Rotation{KeepSessions: true})
 			return b.session(g.Token.ID(), remint.Session{Manages: true, Capabilities: remint.Allow("a:b")}).Token.ID()
 		}},
+		{"sealed-grants", func(b *bed) remint.ID {
+			g := b.issue(remint.Spec{Capabilities: remint.Allow("a")})
+			me := b.Bearer(g.Secret.Reveal(), netip.MustParseAddr("192.0.2.1"))
+			for _, key := range []string{"the first key of 22 characters", "the second"} {
+				if _, err := me.WithRetryKey(key, 0).Issue(b.Context(), remint.Spec{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			return g.Token.ID()
+		}},
 		{"rotated-at-once", inPlace(remint.Rotation{})},
 		{"rotated-at-once-confirmed", inPlace(remint.Rotation{}, confirm)},
 		{"rotated-keeping-sessions", inPlace(remint.Rotation{KeepSessions: true}, confirm)},
@@ -199,6 +209,12 @@ func goldenEvents(t testing.TB) map[string]remint.Event {
 	root := b.issue(remint.Spec{Owner: "o", ExpiresAt: b.in(30 * 24 * time.Hour)})
 	id := root.Token.ID()
 	child := b.issue(remint.Spec{Parent: id})
+	retrying := b.Bearer(child.Secret.Reveal(), netip.MustParseAddr("192.0.2.1")).WithRetryKey("a key", 0)
+	for range 2 {
+		if _, err := retrying.Issue(b.Context(), remint.Spec{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b.op.Update(t.Context(), id, func(s *remint.Spec) error { s.Name = "x"; return nil })
 	next := b.rotate(id, remint.Rotation{Retire: remint.RetireAfter(time.Hour)})
 	if _, err := b.Verify(t.Context(), next.Secret.Reveal(), netip.MustParseAddr("2001:db8::1%eth0")); err != nil {
@@ -300,7 +316,7 @@ func TestGoldenEventsAreReadAndWrittenAsTheyAre(t *testing.T) {
 	}
 	for _, kind := range []remint.EventKind{
 		remint.EventIssue, remint.EventUpdate, remint.EventRotate, remint.EventConfirm, remint.EventCancel, remint.EventFinish,
-		remint.EventEndSessions, remint.EventRevoke, remint.EventReuse, remint.EventRemove,
+		remint.EventEndSessions, remint.EventRevoke, remint.EventSeal, remint.EventReplay, remint.EventReuse, remint.EventRemove,
 	} {
 		if _, err := os.Stat("testdata/event-v1-" + string(kind) + ".bin"); err != nil {
 			t.Error(err)

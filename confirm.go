@@ -47,6 +47,7 @@ func (t *attempt) confirm(r *Record) error {
 	}
 	old := t.change(p, EventConfirm, r.id, p.newest.generation)
 	old.usedUp = true
+	old.dropSealedOf(r.id)
 	if firstUse {
 		old.retireWhole(t.now, t.now+grace, t.i.retention)
 	}
@@ -81,6 +82,7 @@ func (r *record) settle(now, retention int64) {
 		r.remember(&r.newest, r.newest.until, retention)
 		r.newest = slot{}
 	}
+	r.dropSealed(now)
 }
 
 // dropNewest removes a newest secret that nobody has used, as if its rotation had not been.

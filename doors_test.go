@@ -241,3 +241,17 @@ func TestARotationThatLosesToAnotherIsAConflictAndNoEnd(t *testing.T) {
 		t.Errorf("%v, want a conflict", err)
 	}
 }
+
+func TestWhatWasPlannedForAPredecessorOutlivesARotationOfItsUnusedSuccessor(t *testing.T) {
+	w := newLawWorld(t, remint.Options{})
+	ctx := t.Context()
+	old := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
+	firstUse := remint.RetireAfterFirstUse(time.Minute)
+	next := w.must(w.op.Rotate(ctx, old.Token.ID(), remint.Rotation{Retire: firstUse, Successor: &remint.Successor{}}))
+	again := w.must(w.op.Rotate(ctx, next.Token.ID(), remint.Rotation{}))
+	w.works(old, "the old token, before")
+	w.works(again, "the successor's second secret")
+	w.works(old, "the old token, in its grace")
+	w.now = w.now.Add(time.Minute)
+	w.fails(old, "the old token, after it")
+}

@@ -18,7 +18,9 @@ const (
 	EventFinish      EventKind = "finish"
 	EventEndSessions EventKind = "end-sessions"
 	EventRevoke      EventKind = "revoke"
-	EventReuse       EventKind = "reuse" // a retired secret was presented; stored the first time
+	EventSeal        EventKind = "seal"   // an answer was kept for a retry, in its bearer's record
+	EventReplay      EventKind = "replay" // a secret was handed out again, to a retry: no record changed
+	EventReuse       EventKind = "reuse"  // a retired secret was presented; stored the first time
 	EventRemove      EventKind = "remove"
 	EventVerify      EventKind = "verify" // *
 	EventDeny        EventKind = "deny"   // *
@@ -38,6 +40,15 @@ const (
 	ReasonNetwork = "network" // an address outside the token's networks, or an ancestor's
 )
 
+// What it means that a secret was presented which a rotation has replaced, or is about to.
+// Only a ReasonOld is a sign of theft, and with [Options.RevokeOnReuse] ends the token.
+const (
+	ReasonRetry = "retry" // of an [EventReplay]: its own rotation, repeated
+	ReasonGrace = "grace" // of an [EventVerify]: it is retiring, and works still
+	ReasonStale = "stale" // of an [EventReuse]: it stopped at most [Options.RetryWindow] ago, as in a deployment that has not heard of it
+	ReasonOld   = "old"   // of an EventReuse: it stopped longer ago
+)
+
 // An Event is one thing that happened. It holds no secret and no digest.
 //
 // Each record that an operation changes has one event, in the same commit. A change
@@ -54,5 +65,5 @@ type Event struct {
 	From       netip.Addr
 	Generation uint64        // of the secret: 1 for a token's first
 	Age        time.Duration // of an EventReuse: since the secret was retired
-	Reason     string        // of an EventDeny: one of the Reason constants
+	Reason     string        // of an EventDeny, or of a replaced secret: one of the Reason constants
 }

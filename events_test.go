@@ -301,7 +301,11 @@ func (s *spyStore) check(b remint.Batch) {
 		}
 	}
 	for _, e := range b.Log {
-		if at, ok := changed[e.Token]; !ok || at != e.Revision {
+		if e.Kind == remint.EventReplay { // no record changes, and what was handed out again is guarded
+			if !slices.ContainsFunc(append(b.Guard, records...), func(r *remint.Record) bool { return r.ID() == e.Token && r.Revision() == e.Revision }) {
+				s.t.Errorf("the replay of %v@%d is not guarded", e.Token, e.Revision)
+			}
+		} else if at, ok := changed[e.Token]; !ok || at != e.Revision {
 			s.t.Errorf("event %q of %v@%d is not of a record in the same Batch", e.Kind, e.Token, e.Revision)
 		}
 		delete(changed, e.Token)
@@ -741,11 +745,11 @@ func TestTheFirstReuseOfEachRetiredSecretIsStoredAndLaterOnesAreObserved(t *test
 		rev  int
 		new  bool
 	}{
-		{one, time.Second, "reuse a@6 #1 - by  age 1m1s", 6, true},
-		{one, time.Hour, "reuse a@6 #1 - by  age 1h1m1s", 6, false},
-		{two, 0, "reuse a@7 #2 - by  age 1h0m1s", 7, true},
-		{one, 0, "reuse a@7 #1 - by  age 1h1m1s", 7, false},
-		{two, time.Second, "reuse a@7 #2 - by  age 1h0m2s", 7, false},
+		{one, time.Second, "reuse a@6 #1 - by  age 1m1s reason stale", 6, true},
+		{one, time.Hour, "reuse a@6 #1 - by  age 1h1m1s reason old", 6, false},
+		{two, 0, "reuse a@7 #2 - by  age 1h0m1s reason old", 7, true},
+		{one, 0, "reuse a@7 #1 - by  age 1h1m1s reason old", 7, false},
+		{two, time.Second, "reuse a@7 #2 - by  age 1h0m2s reason old", 7, false},
 	} {
 		b.wait(tt.wait)
 		b.took()
@@ -778,7 +782,7 @@ func TestAReuseByABearerIsReportedAsOneByVerify(t *testing.T) {
 		}
 	}
 	got := b.log()[n:]
-	wantEvents(t, "stored", map[remint.ID]string{id: "a"}, got, "reuse a@3 #1 - by  age 1s")
+	wantEvents(t, "stored", map[remint.ID]string{id: "a"}, got, "reuse a@3 #1 - by  age 1s reason stale")
 	if len(got) == 1 && got[0].From != from {
 		t.Errorf("the reuse was from %v", got[0].From)
 	}
@@ -947,7 +951,7 @@ func TestAFirstReuseThatRevokesIsOneEventOfTheToken(t *testing.T) {
 	b.denied(one, remint.ReasonRetired)
 	b.denied(two, remint.ReasonRevoked)
 	b.denied(one, remint.ReasonRetired)
-	wantEvents(t, "stored", map[remint.ID]string{one.Token.ID(): "a"}, b.log()[n:], "reuse a@4 #1 - by  age 1h0m0s")
+	wantEvents(t, "stored", map[remint.ID]string{one.Token.ID(): "a"}, b.log()[n:], "reuse a@4 #1 - by  age 1h0m0s reason old")
 	if b.get(one.Token.ID()).State().RevokedAt.IsZero() {
 		t.Error("the token is not revoked")
 	}

@@ -2,6 +2,7 @@ package remint_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -81,7 +82,9 @@ func ExampleActor_FinishRotation() {
 		log.Fatal(err)
 	}
 	s := tok.State()
-	fmt.Println("the old one stops in", s.Retiring.Until.Sub(s.RotatedAt), "and was last used:", s.Retiring.LastUsedAt)
+	fmt.Println("the old one stops in", s.Retiring.Until.Sub(s.RotatedAt))
+	// Uses are written down within two minutes: what is idle for longer is not needed any more.
+	fmt.Println("idle now:", s.RetiringIdle(issuer.Now()), "in three hours:", s.RetiringIdle(s.RotatedAt.Add(3*time.Hour)))
 
 	if _, err = admin.FinishRotation(ctx, id); err != nil {
 		log.Fatal(err)
@@ -90,7 +93,8 @@ func ExampleActor_FinishRotation() {
 	fmt.Println("finished:", errors.Is(err, remint.ErrDenied))
 	// Output:
 	// before it was used: true
-	// the old one stops in 24h0m0s and was last used: 0001-01-01 00:00:00 +0000 UTC
+	// the old one stops in 24h0m0s
+	// idle now: 0s in three hours: 2h58m0s
 	// finished: true
 }
 
@@ -159,4 +163,40 @@ func ExampleIssuer_Bearer() {
 	// Output:
 	// true
 	// <nil>
+}
+
+// A client whose rotation was done, but which never heard the answer, asks again with the
+// secret that the rotation has stopped: it gets the same answer, until the new secret is used.
+func ExampleActor_WithRetryKey() {
+	ctx := context.Background()
+	issuer := newIssuer()
+	grant, err := issuer.Operator("alice").Issue(ctx, remint.Spec{Name: "ci", Capabilities: remint.Allow("deploy")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, presented := grant.Token.ID(), grant.Secret.Reveal()
+	key := rand.Text() // the client's, one for each request: 26 characters, 130 bits
+
+	me := issuer.Bearer(presented, addr).WithRetryKey(key, 0)
+	lost, err := me.Rotate(ctx, id, remint.Rotation{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	again, err := me.Rotate(ctx, id, remint.Rotation{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(again.Secret.Equal(lost.Secret))
+
+	_, err = issuer.Verify(ctx, presented, addr)
+	fmt.Println(errors.Is(err, remint.ErrDenied))
+	_, err = issuer.Verify(ctx, again.Secret.Reveal(), addr)
+	fmt.Println(err)
+	_, err = me.Rotate(ctx, id, remint.Rotation{})
+	fmt.Println(errors.Is(err, remint.ErrDenied)) // it has arrived
+	// Output:
+	// true
+	// true
+	// <nil>
+	// true
 }

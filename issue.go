@@ -12,20 +12,25 @@ import (
 // Parent is unknown is [ErrNotFound], and whose Parent has ended, [ErrEnded].
 func (a Actor) Issue(ctx context.Context, spec Spec) (Grant, error) {
 	spec = spec.clone()
-	var secret Secret
-	t, records, err := a.do(ctx, false, func(t *attempt, c *caller) error {
+	q := func() request {
+		var args arguments
+		args.spec(&spec)
+		return request{requestIssue, ID{}, args.digest()}
+	}
+	return a.grant(ctx, q, func(t *attempt, c *caller) (Secret, ID, error) {
 		r, err := t.newRecord(c, spec, "Spec", nil)
 		if err != nil {
-			return err
+			return Secret{}, ID{}, err
 		}
-		secret = t.i.newSecret(&r, t.now, true)
-		t.create(r, ID{}).minted = true
-		return nil
+		return t.mint(r, ID{}, a.retry == nil), r.id, nil
 	})
-	if err != nil {
-		return Grant{}, err
-	}
-	return Grant{newToken(records[len(records)-1], slotNewest, t.now), secret}, nil
+}
+
+// mint gives a new record its first secret, and adds its draft.
+func (t *attempt) mint(r record, other ID, confirmed bool) Secret {
+	secret := t.i.newSecret(&r, t.now, confirmed)
+	t.create(r, other).minted = true
+	return secret
 }
 
 func (s Spec) clone() Spec {

@@ -61,7 +61,8 @@ type record struct {
 	prev       *slot // newest's direct predecessor, while it works
 	older      *slot // prev's, until newest is confirmed or lapses
 	retired    []retired
-	pruneEpoch uint64 // children that bear a lower epoch may be swept since pruneAt
+	sealed     []sealed // grants that a retry can ask for, oldest first
+	pruneEpoch uint64   // children that bear a lower epoch may be swept since pruneAt
 	pruneAt    int64
 
 	owner        string
@@ -182,6 +183,7 @@ func init() {
 func (r *record) clone() record {
 	c := *r
 	c.retired = slices.Clone(r.retired)
+	c.sealed = slices.Clone(r.sealed)
 	if r.prev != nil {
 		c.prev = new(*r.prev)
 	}

@@ -56,6 +56,7 @@ const (
 	tagNetwork     = 32<<1 | 1 // repeated
 	tagAttribute   = 33<<1 | 1 // repeated: name and value, each with its length
 	tagStamp       = 34 << 1
+	tagSealed      = 35<<1 | 1 // repeated
 	tagPayload     = 63<<1 | 1
 )
 
@@ -148,6 +149,9 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 		b = append(binary.AppendUvarint(b, uint64(len(a.value))), a.value...)
 	}
 	b = appendUint(b, tagStamp, r.stamp)
+	for i := range r.sealed {
+		b = appendSealed(b, &r.sealed[i])
+	}
 	b = appendBytes(b, tagPayload, r.payload)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
 }
@@ -180,6 +184,35 @@ func appendRetired(b []byte, r *retired) []byte {
 	b = appendUint(b, slotGeneration, r.generation)
 	b = appendUint(b, slotReported, boolUint(r.reported))
 	return closeField(b, at)
+}
+
+// sealedLen is the length of a sealed grant: its parts stand one after another.
+const sealedLen = len(sealed{}.name) + len(sealed{}.salt) + 8 + len(ID{}) + len(digest{}) + len(sealed{}.box)
+
+func appendSealed(b []byte, e *sealed) []byte {
+	b = binary.AppendUvarint(append(b, tagSealed), uint64(sealedLen))
+	b = append(b, e.name[:]...)
+	b = append(b, e.salt[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.until))
+	b = append(b, e.token[:]...)
+	b = append(b, e.sum[:]...)
+	return append(b, e.box[:]...)
+}
+
+func (d *decoder) sealed() (e sealed) {
+	if len(d.bytes) != sealedLen {
+		d.damaged("sealed grant")
+		return e
+	}
+	b := d.bytes
+	take := func(to []byte) { b = b[copy(to, b):] }
+	take(e.name[:])
+	take(e.salt[:])
+	e.until, b = int64(binary.BigEndian.Uint64(b)), b[8:]
+	take(e.token[:])
+	take(e.sum[:])
+	take(e.box[:])
+	return e
 }
 
 // openField begins a field of at most 127 bytes, which closeField ends.
@@ -326,6 +359,8 @@ func ParseRecord(data []byte) (*Record, error) {
 			r.attributes = append(r.attributes, d.attribute())
 		case tagStamp:
 			r.stamp = d.num
+		case tagSealed:
+			r.sealed = append(r.sealed, d.sealed())
 		case tagPayload:
 			r.payload = string(d.bytes)
 		default:
@@ -376,7 +411,7 @@ func newerError(what, how string) error {
 }
 
 // repeatable says which tags may come more than once in a row.
-var repeatable = map[byte]bool{tagRetired: true, tagCapability: true, tagNetwork: true, tagAttribute: true}
+var repeatable = map[byte]bool{tagRetired: true, tagCapability: true, tagNetwork: true, tagAttribute: true, tagSealed: true}
 
 // next reads the next field, and reports whether there is one.
 func (d *decoder) next() bool {

@@ -62,15 +62,19 @@ func (t *attempt) reuse(id ID, generation uint64) (e Event, more bool, err error
 	x := &settled.retired[k]
 	e = Event{
 		Revision: r.revision, At: toTime(t.now), Kind: EventReuse, Token: r.id, Other: r.parent, Owner: r.owner,
-		From: t.from, Generation: generation, Age: micros(t.now - x.at),
+		From: t.from, Generation: generation, Age: micros(t.now - x.at), Reason: ReasonStale,
+	}
+	old := t.now-x.at > t.i.retryWindow
+	if old {
+		e.Reason = ReasonOld
 	}
 	if !x.reported {
 		x.reported = true
 		d := t.change(r, EventReuse, ID{}, generation)
 		d.record = settled
-		d.ev.Age = e.Age
+		d.ev.Age, d.ev.Reason = e.Age, e.Reason
 	}
-	if t.i.revokeOnReuse && t.now-x.at > t.i.retryWindow {
+	if t.i.revokeOnReuse && old {
 		more, err = t.revokeChain(r)
 	}
 	return e, more, err
@@ -105,11 +109,9 @@ func (t *attempt) revokeChain(r *Record) (more bool, err error) {
 // revokeForReuse revokes a token. Where the reuse itself is an event of the same
 // record, that stands for both: State.RevokedAt says the rest.
 func (t *attempt) revokeForReuse(r *Record) {
-	for _, d := range t.drafts {
-		if d.was == r {
-			d.revokedAt = t.now
-			return
-		}
+	if d := t.drafted(r); d != nil {
+		d.revokedAt = t.now
+		return
 	}
 	t.change(r, EventRevoke, ID{}, r.newest.generation).revokedAt = t.now
 }

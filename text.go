@@ -56,14 +56,17 @@ type prefix struct {
 
 // newText returns a new token's text, and the part of it that is digested.
 func newText(prefix string, id ID) (text, secret string) {
+	secret = string(appendRandom(make([]byte, 0, secretLen), secretLen))
+	return textOf(prefix, id, secret), secret
+}
+
+// textOf returns the text of a token with that secret.
+func textOf(prefix string, id ID, secret string) string {
 	b := make([]byte, 0, maxPrefix+bodyLen)
 	b = append(b, prefix...)
 	b = append(b, id.String()...)
-	from := len(b)
-	b = appendRandom(b, secretLen)
-	b = appendSum(b)
-	text = string(b)
-	return text, text[from : from+secretLen]
+	b = append(b, secret...)
+	return string(appendSum(b))
 }
 
 // appendRandom appends n random base62 characters, each as likely as any other.

@@ -144,6 +144,17 @@ func (t Token) RetiresAt() time.Time {
 	return time.Time{}
 }
 
+// Retiring reports whether the secret that was shown to [Issuer.Verify] has been replaced, or
+// its token has, and works on for a while: its bearer should fetch the new one.
+func (t Token) Retiring() bool {
+	r := t.record()
+	s := r.slot(t.which())
+	if t.which() == slotPrev && r.lapsed(t.seen>>2) {
+		return s != nil && s.until != 0 // nothing has replaced it
+	}
+	return s != nil && (t.which() != slotNewest || s.until != 0 || r.until != 0 || !r.successor.IsZero())
+}
+
 func (t Token) which() int { return int(t.seen & 3) }
 
 // Spec returns what would issue this token again, as last updated.
@@ -290,6 +301,30 @@ type State struct {
 	// Revision rises with every change.
 	Revision uint64 `json:"revision"`
 }
+
+// RetiringIdle returns for how long, at least, nobody has used what a rotation is retiring: the
+// secret in Retiring or, where there is a Successor, the token's own. It is what to look
+// at before [Actor.FinishRotation]. Uses of its sessions are not counted. Uses are written down by [Issuer.Sweep], which every process calls
+// every minute or so: what may not be written down yet counts as a use, so that
+// of a grace that is shorter than two minutes nothing can be said, and it is 0.
+func (s State) RetiringIdle(now time.Time) time.Duration {
+	old := s.Retiring
+	if !s.Successor.IsZero() {
+		old = s.Current
+	}
+	if old.CreatedAt.IsZero() || s.RotatedAt.IsZero() {
+		return 0
+	}
+	last := s.RotatedAt
+	if old.LastUsedAt.After(last) {
+		last = old.LastUsedAt
+	}
+	return max(0, now.Sub(last)-usesLag)
+}
+
+// usesLag is how old a use may be that is not written down: it is noted once a minute, and
+// written a minute later.
+const usesLag = 2 * time.Minute
 
 // A SecretState says when a secret was made, when it stops by plan (zero: with its
 // token) and when it was last used. Uses are written down by [Issuer.Sweep], and

@@ -40,7 +40,7 @@ func (i *Issuer) noteUse(p parsed, c *credential, now int64) {
 			return
 		}
 		every := usedEvery
-		if c.rec.prev != nil || c.rec.lapseAt != 0 {
+		if c.rec.prev != nil || c.rec.lapseAt != 0 || !c.rec.successor.IsZero() {
 			every = usedSoon
 		}
 		if now < c.rec.newest.usedAt+every && c.rec.newest.pepper == i.firstPepper() {

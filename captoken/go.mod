@@ -8,6 +8,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/oklog/ulid/v2 v2.1.2 // indirect
+require (
+	github.com/oklog/ulid/v2 v2.1.2 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
 
 replace github.com/remint-go/remint => ../

@@ -115,6 +115,7 @@ func (g *guard) judge(w http.ResponseWriter, r *http.Request, text string, inCoo
 	if inCookie && !tok.IsSession() {
 		return nil, remint.ErrDenied
 	}
+	g.a.deprecate(w.Header(), tok)
 	q, err := g.a.count(ctx, tok)
 	rateLimitFields(w.Header(), q)
 	if err != nil {

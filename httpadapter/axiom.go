@@ -3,6 +3,7 @@ package httpadapter
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/remint-go/remint"
 )
@@ -16,6 +17,11 @@ type Axiom struct {
 	// with.
 	Prefix string
 
+	// RetireNow is when the old token stops where the request says that it shall at once.
+	// Zero: at once. With RetireAfterFirstUse nobody is locked out by a lost answer, as the old
+	// token works until its successor was used.
+	RetireNow remint.Retirement
+
 	// OpenAPI is the path at which the format's description is served to anybody, such as
 	// "/axiom/openapi.yaml": [AxiomDescription]. Empty: nowhere.
 	OpenAPI string
@@ -26,25 +32,27 @@ type Axiom struct {
 // It panics if o cannot be used, or the issuer does not have its prefix.
 //
 // The published client repeats a create or regenerate by itself when an answer is lost, and
-// nothing in the request says so. A repeated create makes a second token. A repeated
-// regenerate replaces the successor that nobody has received, unless that was used
-// meanwhile (409), or the caller's own token was the one to stop at once (401, and the new
-// secret is lost): give it an overlap.
+// nothing in the request says so. A repeated create makes a second token. An identical
+// regenerate of another token within 30 seconds has the same answer, as long as nobody has used it.
+// One of the caller's own token replaces the successor that nobody has received, unless the token
+// was to stop at once: then it is 401, and the new secret is lost, without an Idempotency-Key.
+// Give it an overlap, or set RetireNow.
 func (a *Adapter) MountAxiom(mux Mux, o *Axiom) {
 	var x axiom
 	if o != nil {
 		x.Axiom = *o
 	}
 	x.Prefix = a.prefixOf("Axiom.Prefix", x.Prefix, "xaat-")
+	mustRetire("Axiom.RetireNow", remint.RetireAt(time.Time{}).IfPast(x.RetireNow))
 	describe(mux, "Axiom.OpenAPI", x.OpenAPI, "", AxiomDescription)
 	need := func(c remint.Capability) []remint.Capability { return []remint.Capability{c} }
 	var errs axiomErrors
 	a.mount(mux, sources{}, []route{
 		{method: http.MethodGet, path: "/v2/tokens", needs: need("org:apiTokens:read"), format: errs, serve: x.list},
-		{method: http.MethodPost, path: "/v2/tokens", needs: need("org:apiTokens:create"), format: errs, serve: x.create},
+		{method: http.MethodPost, path: "/v2/tokens", needs: need("org:apiTokens:create"), format: errs, grants: true, serve: x.create},
 		{method: http.MethodGet, path: "/v2/tokens/{id}", needs: need("org:apiTokens:read"), format: errs, serve: x.get},
 		{method: http.MethodDelete, path: "/v2/tokens/{id}", needs: need("org:apiTokens:delete"), format: errs, ends: true, serve: x.remove},
-		{method: http.MethodPost, path: "/v2/tokens/{id}/regenerate", needs: need("org:apiTokens:update"), format: errs, serve: x.regenerate},
+		{method: http.MethodPost, path: "/v2/tokens/{id}/regenerate", needs: need("org:apiTokens:update"), format: errs, grants: true, serve: x.regenerate},
 	})
 }
 
@@ -147,13 +155,13 @@ func (x axiom) organization(c *call) error {
 	if len(named) == 0 {
 		return nil
 	}
-	tok, err := c.bearer.Get(c.r.Context(), c.self)
+	tok, err := c.knownBearer()
 	if err != nil {
 		return err
 	}
 	for _, name := range named {
 		if name != tok.Owner() {
-			return errOrganization
+			return c.refuse(errOrganization)
 		}
 	}
 	return nil

@@ -51,6 +51,10 @@ func axiomMessage(f failure) string {
 		}
 		return "this is beyond the API token: it can give, or regenerate, no more than it has, cannot change what it" +
 			" stands below, and only authenticates once its successor has been used"
+	case badKey:
+		return f.err.Error()
+	case keyReused:
+		return reusedKey
 	case badInput:
 		return problemText(f.err)
 	case notFound:

@@ -2,8 +2,8 @@ package httpadapter
 
 import (
 	"cmp"
-	"errors"
 	"strings"
+	"time"
 
 	"github.com/remint-go/remint"
 )
@@ -51,46 +51,26 @@ func (x axiom) regenerate(c *call) error {
 		return c.refuse(err)
 	}
 
-	rotation := remint.Rotation{Successor: &remint.Successor{}, Retire: remint.RetireAt(retireAt)}
-	if !spec.ExpiresAt.IsZero() {
-		rotation.Successor.ExpiresAt = &spec.ExpiresAt
+	if c.retries == "" {
+		// The published client repeats it by itself, and nothing in the request says so.
+		c.actor = c.actor.Repeatable(axiomRepeat)
 	}
-	var grant remint.Grant
-	if replacement.absent() {
-		grant, err = c.actor.Rotate(c.r.Context(), id, rotation)
-	} else {
-		grant, err = x.replace(c, id, spec, rotation)
+	next := &remint.Successor{}
+	if !replacement.absent() {
+		next.Spec, next.Inherit = &spec, true
+	} else if !spec.ExpiresAt.IsZero() {
+		next.ExpiresAt = &spec.ExpiresAt
 	}
+	grant, err := c.actor.Rotate(c.r.Context(), id, remint.Rotation{Successor: next, Retire: remint.RetireAt(retireAt).IfPast(x.RetireNow)})
 	if err != nil {
 		return axiomRefusal(c.gone(id, err), axiomNames("newToken.", cmp.Or(expiry, "newTokenExpiresAt")))
 	}
 	return c.writeSecret(grant, axiomToken)
 }
 
-// replace rotates a token to what spec says of its successor, and what the format has no
-// words for as the old token has it. That is judged by its revision; where it has changed
-// meanwhile, and the token was not rotated, it is read again.
-func (x axiom) replace(c *call, id remint.ID, spec remint.Spec, rotation remint.Rotation) (remint.Grant, error) {
-	ctx := c.r.Context()
-	for seen := (remint.State{}); ; {
-		old, err := c.actor.Get(ctx, id)
-		if err != nil {
-			return remint.Grant{}, err
-		}
-		now := old.State()
-		if seen.Revision != 0 && (now.Revision == seen.Revision || now.Successor != seen.Successor || !now.RotatedAt.Equal(seen.RotatedAt)) {
-			return remint.Grant{}, remint.ErrConflict
-		}
-		seen = now
-		kept := old.Spec()
-		kept.Name, kept.Description, kept.Capabilities = spec.Name, spec.Description, spec.Capabilities
-		rotation.Successor.Spec, rotation.IfRevision = &kept, now.Revision
-		grant, err := c.actor.Rotate(ctx, id, rotation)
-		if !errors.Is(err, remint.ErrConflict) {
-			return grant, err
-		}
-	}
-}
+// axiomRepeat is how long a regenerate is answered again as it was: the client gives up after
+// 10 seconds.
+const axiomRepeat = 30 * time.Second
 
 // axiomRefusal is the error of a rotation as its client is told it. A token whose prefix is
 // not the issuer's any more has no successor, and that is this service's fault.

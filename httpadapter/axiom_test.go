@@ -307,6 +307,7 @@ func TestAnUnusedSuccessorIsReplaced(t *testing.T) {
 	id, old := s.axiomToken(master, `{`+onlyUsers+`}`)
 	path, body := "/v2/tokens/"+id+"/regenerate", `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`
 	first := s.call("POST", path, master, body).want(200)
+	s.clock.advance(30 * time.Second) // before that it is the same request
 	second := s.call("POST", path, master, body).want(200)
 	lost, _ := first["token"].(string)
 	fresh, _ := second["token"].(string)

@@ -34,18 +34,23 @@ var (
 	errNoObject   = &bodyError{"must be a JSON object"}
 )
 
-// readJSON reads a request's body, of at most maxBody bytes. An empty one is no value.
-func readJSON(w http.ResponseWriter, r *http.Request) (node, error) {
+// readBody reads a request's body, of at most maxBody bytes.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Body == nil { // a server's never is
-		return node{}, nil
+		return nil, nil
 	}
 	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return node{}, errTooLarge
+			return nil, errTooLarge
 		}
-		return node{}, errUnreadable
+		return nil, errUnreadable
 	}
+	return body, nil
+}
+
+// parseBody parses a JSON body. An empty one is no value.
+func parseBody(r *http.Request, body []byte) (node, error) {
 	if len(bytes.Trim(body, " \t\r\n")) == 0 {
 		return node{}, nil
 	}
@@ -68,7 +73,11 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 // object reads a body, which must be a JSON object or, if it is optional, nothing.
 func (c *call) object(optional bool) (node, error) {
 	c.read = true
-	body, err := readJSON(c.w, c.r)
+	text, err := readBody(c.w, c.r)
+	if err != nil {
+		return node{}, err
+	}
+	body, err := parseBody(c.r, text)
 	if err == nil && body.kind != '{' && !(optional && body.kind == 0) {
 		err = errNoObject
 	}

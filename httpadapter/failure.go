@@ -30,6 +30,8 @@ const (
 	tooMany                  // it has made too many requests
 	needed                   // it has none of the capabilities that the route needs
 	beyond                   // what it asks for is beyond its authority
+	badKey                   // an Idempotency-Key that is none
+	keyReused                // one that was used for another request
 	badInput                 // arguments or a body that cannot be used
 	notFound                 // no such token
 	conflict                 // somebody else was faster
@@ -38,6 +40,9 @@ const (
 	noRoute                  // no such path
 	noMethod                 // no such method on this path
 )
+
+// reusedKey is what is said of an Idempotency-Key that was used for another request.
+const reusedKey = "Idempotency-Key was used for another request: take a new key for each, and repeat a request as it was"
 
 var (
 	errNoCredential = errors.New("httpadapter: no credential")
@@ -92,6 +97,12 @@ func kindOf(err error) kind {
 			return k.kind
 		}
 	}
+	if err == errRetryKey {
+		return badKey
+	}
+	if isReusedKey(err) {
+		return keyReused
+	}
 	if _, ok := errors.AsType[*bodyError](err); ok {
 		return badInput
 	}
@@ -122,7 +133,7 @@ func inputs(err error) []*remint.InputError {
 // its index, such as "[2]" or ""; where it returns "", that problem is left out.
 func rename(err error, name func(field, index string) string) error {
 	problems := inputs(err)
-	if problems == nil {
+	if problems == nil || isReusedKey(err) {
 		return err
 	}
 	var list []error
@@ -148,8 +159,10 @@ func (f failure) status() int {
 		return http.StatusForbidden
 	case tooMany:
 		return http.StatusTooManyRequests
-	case badInput:
+	case badKey, badInput:
 		return http.StatusBadRequest
+	case keyReused:
+		return http.StatusUnprocessableEntity
 	case notFound, noRoute:
 		return http.StatusNotFound
 	case noMethod:

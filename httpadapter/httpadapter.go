@@ -75,6 +75,10 @@ type Options struct {
 	// CapabilitiesHeader is where it is presented. Empty: "X-Capabilities-Token".
 	CapabilitiesHeader string
 
+	// Deprecation tells callers that present what a rotation is retiring: since when (the header
+	// Deprecation, RFC 9745) and, where that is planned, until when it works (Sunset, RFC 8594).
+	Deprecation bool
+
 	// Error is told of what is not the client's fault: the cause of every answer of
 	// 500 or more. Nil: nobody is told. It must not block. What it is told holds no secret;
 	// the request that it is given does.
@@ -91,6 +95,7 @@ type Adapter struct {
 	cookie       *cookie
 	guardCookies bool // Authenticate and Require accept cookies
 	second       CapabilitiesToken
+	deprecation  bool
 	secondHeader string
 	onError      func(*http.Request, error)
 }
@@ -115,7 +120,7 @@ func New(issuer *remint.Issuer, opts *Options) *Adapter {
 		issuer: issuer, maxBody: o.MaxBody, rateLimit: o.RateLimit, limiter: o.Limiter,
 		cookie: newCookie(o.Cookie), guardCookies: o.Cookie != nil,
 		second: o.CapabilitiesToken, secondHeader: http.CanonicalHeaderKey(cmp.Or(o.CapabilitiesHeader, "X-Capabilities-Token")),
-		onError: o.Error,
+		deprecation: o.Deprecation, onError: o.Error,
 	}
 	if a.limiter == nil {
 		a.limiter = &MemoryLimiter{Now: issuer.Now}

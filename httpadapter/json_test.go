@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strconv"
@@ -58,7 +59,7 @@ func TestABodyIsReadStrictly(t *testing.T) {
 			if c.types != "" {
 				r.Header.Set("Content-Type", strings.TrimSpace(c.types))
 			}
-			_, err := readJSON(httptest.NewRecorder(), r)
+			_, err := readJSON(r)
 			if c.name == "very deep" {
 				if err == nil {
 					t.Error("no error")
@@ -84,7 +85,7 @@ func TestKeysAreTakenAsTheyAreWritten(t *testing.T) {
 
 func TestABrokenBodyIsNotReadToItsEnd(t *testing.T) {
 	r := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("{"), &endless{}))
-	if _, err := readJSON(httptest.NewRecorder(), r); err != errTooLarge {
+	if _, err := readJSON(r); err != errTooLarge {
 		t.Errorf("got %v", err)
 	}
 }
@@ -103,11 +104,11 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestAnUnreadableBodyIsABadRequest(t *testing.T) {
 	r := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("{"), broken{}))
-	if _, err := readJSON(httptest.NewRecorder(), r); kindOf(err) != badInput {
+	if _, err := readJSON(r); kindOf(err) != badInput {
 		t.Errorf("got %v", err)
 	}
 	r.Body = nil
-	if n, err := readJSON(httptest.NewRecorder(), r); err != nil || n.kind != 0 {
+	if n, err := readJSON(r); err != nil || n.kind != 0 {
 		t.Errorf("no body: %v, %v", n, err)
 	}
 }
@@ -295,4 +296,13 @@ func TestABodyThatIsIgnoredIsBoundedAllTheSame(t *testing.T) {
 	if err := (&call{r: r, w: httptest.NewRecorder()}).ignoreBody(); kindOf(err) != badInput {
 		t.Errorf("broken: %v", err)
 	}
+}
+
+// readJSON is what a route reads of a request.
+func readJSON(r *http.Request) (node, error) {
+	body, err := readBody(httptest.NewRecorder(), r)
+	if err != nil {
+		return node{}, err
+	}
+	return parseBody(r, body)
 }

@@ -62,10 +62,10 @@ func (a *Adapter) MountKatapult(mux Mux, o *Katapult) {
 	)
 	a.mount(mux, sources{second: true}, []route{
 		{method: http.MethodGet, path: all, needs: reads, format: errs, serve: k.list},
-		{method: http.MethodPost, path: all, needs: manages, format: errs, serve: k.create},
+		{method: http.MethodPost, path: all, needs: manages, format: errs, grants: true, serve: k.create},
 		{method: http.MethodPatch, path: one, needs: manages, format: errs, serve: k.update},
 		{method: http.MethodDelete, path: one, needs: manages, format: errs, ends: true, serve: k.destroy},
-		{method: http.MethodPost, path: regenerate, needs: manages, format: errs, serve: k.regenerate},
+		{method: http.MethodPost, path: regenerate, needs: manages, format: errs, grants: true, serve: k.regenerate},
 	}, "/core/v1/api_tokens", "/core/v1/api_tokens/")
 }
 

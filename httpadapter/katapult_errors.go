@@ -161,6 +161,15 @@ func (k katapultErrors) name(f failure) (status int, code, description string, d
 		why := "This is beyond what the API token may do itself"
 		return http.StatusForbidden, "permission_denied",
 			"The authenticated identity is not permitted to perform this action", details{&why}
+	case badKey:
+		e, _ := errors.AsType[katapultError](invalidArguments(form{problems: []error{
+			&remint.InputError{Field: idempotencyKey, Problem: strings.TrimPrefix(f.err.Error(), idempotencyKey+" ")}}}))
+		return e.status, e.code, e.description, e.detail
+	case keyReused:
+		return http.StatusUnprocessableEntity, "validation_error",
+			"A validation error occurred with the object that was being created/updated/deleted", struct {
+				Errors []string `json:"errors"`
+			}{[]string{reusedKey}}
 	case badInput:
 		if list := inputs(f.err); len(list) > 0 {
 			return http.StatusUnprocessableEntity, "validation_error",

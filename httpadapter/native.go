@@ -57,26 +57,27 @@ func (a *Adapter) MountNative(mux Mux, o *Native) {
 	for _, r := range []struct {
 		method, path string
 		need         remint.Capability
+		grants       bool
 		serve        func(*call) error
 	}{
-		{get, "/tokens", needRead, n.list},
-		{post, "/tokens", needCreate, n.create},
-		{get, "/tokens/{id}", needRead, n.get},
-		{patch, "/tokens/{id}", needUpdate, n.patch},
-		{del, "/tokens/{id}", needDelete, n.delete},
-		{post, "/tokens/{id}/rotate", needUpdate, n.rotate},
-		{get, "/tokens/{id}/rotation", needRead, n.rotation},
-		{del, "/tokens/{id}/rotation", needUpdate, n.cancelRotation},
-		{post, "/tokens/{id}/rotation/finish", needUpdate, n.finishRotation},
-		{get, "/tokens/{id}/sessions", needRead, n.sessions},
-		{post, "/tokens/{id}/sessions", needCreate, n.startSession},
-		{del, "/tokens/{id}/sessions", needDelete, n.endSessions},
-		{post, "/introspect", needRead, n.introspect},
-		{post, "/revoke", needDelete, n.revoke},
+		{get, "/tokens", needRead, false, n.list},
+		{post, "/tokens", needCreate, true, n.create},
+		{get, "/tokens/{id}", needRead, false, n.get},
+		{patch, "/tokens/{id}", needUpdate, false, n.patch},
+		{del, "/tokens/{id}", needDelete, false, n.delete},
+		{post, "/tokens/{id}/rotate", needUpdate, true, n.rotate},
+		{get, "/tokens/{id}/rotation", needRead, false, n.rotation},
+		{del, "/tokens/{id}/rotation", needUpdate, false, n.cancelRotation},
+		{post, "/tokens/{id}/rotation/finish", needUpdate, false, n.finishRotation},
+		{get, "/tokens/{id}/sessions", needRead, false, n.sessions},
+		{post, "/tokens/{id}/sessions", needCreate, true, n.startSession},
+		{del, "/tokens/{id}/sessions", needDelete, false, n.endSessions},
+		{post, "/introspect", needRead, false, n.introspect},
+		{post, "/revoke", needDelete, false, n.revoke},
 	} {
 		routes = append(routes, route{
 			ends:   r.method == del && r.path != "/tokens/{id}/rotation" || r.path == "/revoke",
-			method: r.method, path: n.Path + r.path, needs: []remint.Capability{r.need},
+			grants: r.grants, method: r.method, path: n.Path + r.path, needs: []remint.Capability{r.need},
 			format: nativeErrors{oauth: !strings.HasPrefix(r.path, "/tokens")}, serve: r.serve,
 		})
 	}

@@ -80,6 +80,10 @@ func (n nativeErrors) problem(f failure) nativeProblem {
 		}
 	case tooMany:
 		p.Code, p.Detail, p.RetryAfter = "rate_limited", tooManyRequests.detail, f.wait
+	case badKey:
+		p.Code, p.Detail = "invalid_idempotency_key", f.err.Error()
+	case keyReused:
+		p.Code, p.Detail = "idempotency_key_reused", reusedKey
 	case badInput:
 		n.badInput(&p, f.err)
 	case notFound:

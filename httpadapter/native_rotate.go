@@ -13,19 +13,19 @@ import (
 
 func (n native) rotate(c *call) error {
 	id, bad := c.subject(true)
-	if _, err := c.admit(); err != nil {
+	if err := c.admitted(c.r.Context()); err != nil {
 		return err
 	}
 	if bad != nil {
-		return bad
+		return c.refuse(bad)
 	}
 	revision, err := c.ifMatch()
 	if err != nil {
-		return err
+		return c.refuse(err)
 	}
 	body, err := c.nativeObject(true)
 	if err != nil {
-		return err
+		return c.refuse(err)
 	}
 	var f nativeForm
 	rotation := f.rotation(c.a, body)
@@ -36,7 +36,7 @@ func (n native) rotate(c *call) error {
 		rotation.IfRevision = revision
 	}
 	if err := f.err(); err != nil {
-		return err
+		return c.refuse(err)
 	}
 	if rotation.Successor != nil {
 		// That is another token, with a life of its own: no token makes one of itself for free.
@@ -149,11 +149,12 @@ func (c *call) writeRotation(tok, next remint.Token) error {
 		Current     remint.SecretState `json:"current"`
 		Unconfirmed remint.SecretState `json:"unconfirmed,omitzero"`
 		Retiring    remint.SecretState `json:"retiring,omitzero"`
+		Idle        int64              `json:"retiring_idle,omitempty"` // seconds
 		Predecessor remint.ID          `json:"predecessor,omitzero"`
 		Successor   remint.ID          `json:"successor,omitzero"`
 		Revision    uint64             `json:"revision"`
 	}{
 		tok.ID(), rotationOf(tok, next), s.RotatedAt, tok.ExpiresAt(),
-		s.Current, s.Unconfirmed, s.Retiring, s.Predecessor, s.Successor, s.Revision,
+		s.Current, s.Unconfirmed, s.Retiring, int64(s.RetiringIdle(c.a.issuer.Now()) / time.Second), s.Predecessor, s.Successor, s.Revision,
 	})
 }

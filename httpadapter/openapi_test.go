@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/remint-go/remint"
 	"github.com/remint-go/remint/httpadapter"
@@ -182,6 +183,100 @@ func TestAListOfSessionsNamesTheParameterThatIsInvalid(t *testing.T) {
 	g := s.master()
 	a := s.call("GET", "/tokens/"+g.Token.ID().String()+"/sessions?limit=0&expired=true", g.Secret.Reveal(), "")
 	if a.status != 422 || !strings.Contains(a.body, `"limit"`) || !strings.Contains(a.body, "expired") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// A secretText is a secret in an answer: in its body, or its cookie.
+var secretText = regexp.MustCompile(`(pk_|xaat-|kat_|pp_|nat_|rms_)[0-7][0-9A-HJKMNP-TV-Z]{25}[0-9A-Za-z]+`)
+
+func TestARepeatedRequestIsAConflictOnceItsSecretWasUsed(t *testing.T) {
+	s := start(t)
+	master := s.master()
+	for n, r := range grantingRoutes(s, master) {
+		t.Run(r.method+" "+r.path, func(t *testing.T) {
+			again := func() answer {
+				return s.call(r.method, r.path, master.Secret.Reveal(), r.body, "Idempotency-Key", fmt.Sprintf(`"key %d"`, n))
+			}
+			first := again()
+			if secret := secretText.FindString(first.body + first.header.Get("Set-Cookie")); !s.works(secret) {
+				t.Fatalf("%q does not work; %d %s", secret, first.status, first.body)
+			}
+			status := 409
+			if strings.Contains(r.path, "/api-keys/") {
+				status = 404 // in its format's words, a key that was rotated is gone
+			}
+			a := again()
+			if a.wantError(r.mounted, status, "conflict"); a.status != status {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+}
+
+func TestAKeyThatWasUsedOnAnotherRouteIsRefused(t *testing.T) {
+	s := start(t)
+	master := s.master()
+	all := grantingRoutes(s, master)
+	const key = `"one for all"`
+	if a := s.call("POST", "/tokens", master.Secret.Reveal(), `{"name":"first"}`, "Idempotency-Key", key); a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	all = append(all, granting{mounted: mounted{format: "pocketpaw", method: "POST", path: regenerate}})
+	before := s.snapshot()
+	for _, r := range all {
+		a := s.call(r.method, r.path, master.Secret.Reveal(), r.body, "Idempotency-Key", key)
+		if a.wantError(r.mounted, 422, "validation_error"); a.status != 422 {
+			t.Errorf("%s: %d %s", r.path, a.status, a.body)
+		}
+	}
+	if s.snapshot() != before {
+		t.Error("something changed")
+	}
+}
+
+func TestEachFormatTellsWhoeverPresentsWhatIsBeingReplaced(t *testing.T) {
+	s := start(t, func(u *setup) { u.adapter.Deprecation = true })
+	old := s.master()
+	if _, err := s.issuer.Operator("test").Rotate(t.Context(), old.Token.ID(), remint.Rotation{Retire: remint.RetireAfter(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/api/auth/api-keys", "", 200},
+		{"DELETE", "/api/auth/api-keys/" + old.Token.ID().String(), "", 404},
+		{"GET", "/core/v1/organizations/organization/api_tokens?organization[id]=acme", "", 200},
+		{"PATCH", "/core/v1/api_tokens/" + old.Token.ID().String(), `{}`, 400},
+		{"GET", "/v2/tokens", "", 200},
+		{"POST", "/v2/tokens", `{`, 400},
+		{"GET", "/tokens/self/rotation", "", 200},
+		{"POST", "/tokens", `{"nmae":"x"}`, 422},
+	} {
+		a := s.call(c.method, c.path, old.Secret.Reveal(), c.body)
+		if a.status != c.status || a.header.Get("Deprecation") == "" || a.header.Get("Sunset") == "" {
+			t.Errorf("%s %s: %d %v %s", c.method, c.path, a.status, a.header, a.body)
+		}
+	}
+}
+
+func TestALiveTokenThatIsNoMasterIsAnsweredAsNoneWhileItIsBeingReplaced(t *testing.T) {
+	s := start(t, func(u *setup) { u.adapter.Deprecation = true })
+	old := s.issue(remint.Spec{Prefix: "nat_"})
+	if _, err := s.issuer.Operator("test").Rotate(t.Context(), old.Token.ID(), remint.Rotation{Retire: remint.RetireAfter(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	a := s.call("POST", exchange, old.Secret.Reveal(), "")
+	if a.status != 401 || a.header.Get("Deprecation")+a.header.Get("Sunset") != "" {
+		t.Errorf("%d %v", a.status, a.header)
+	}
+}
+
+func TestALoginOfAnotherOriginIsRefusedAsSuchWhateverItsKeyIs(t *testing.T) {
+	s := start(t)
+	a := s.call("POST", "/api/auth/login", "", loginBody(s.master().Secret.Reveal()), "Idempotency-Key", "x", "Sec-Fetch-Site", "cross-site")
+	if a.status != 403 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -102,9 +102,9 @@ func (a *Adapter) MountPocketPaw(mux Mux, o *PocketPaw) {
 	var routes []route
 	for _, root := range []string{"/api", "/api/v1"} {
 		routes = append(routes,
-			route{method: post, path: root + "/token/regenerate", format: errs, serve: p.regenerate},
-			route{method: post, path: root + "/auth/session", format: exchange, serve: p.session},
-			route{method: post, path: root + "/auth/login", format: login, open: true, serve: p.login},
+			route{method: post, path: root + "/token/regenerate", format: errs, grants: true, serve: p.regenerate},
+			route{method: post, path: root + "/auth/session", format: exchange, grants: true, serve: p.session},
+			route{method: post, path: root + "/auth/login", format: login, open: true, grants: true, serve: p.login},
 			route{method: post, path: root + "/auth/logout", format: errs, ends: true, open: true, serve: p.logout},
 		)
 		if !p.WithoutAPIKeys {
@@ -128,25 +128,24 @@ type pocketPaw struct {
 // the same commit. Other children of the master, which only the service itself can make,
 // go on: they are no sessions.
 func (p pocketPaw) regenerate(c *call) error {
-	ctx := c.r.Context()
-	master, err := c.actor.Get(ctx, c.self)
+	master, err := c.known(c.self)
 	if err != nil {
 		return err
 	}
 	if err := c.ignoreBody(); err != nil {
-		return err
+		return c.refuse(err)
 	}
 	if master.IsSession() && !p.RequireMaster {
-		if master, err = c.actor.Get(ctx, master.Parent()); err != nil {
-			return lost(err)
+		if master, err = c.known(master.Parent()); err != nil {
+			return c.lost(err)
 		}
 	}
 	if master.Prefix() != p.Prefix {
-		return remint.ErrForbidden
+		return c.refuse(remint.ErrForbidden)
 	}
-	grant, err := c.actor.Rotate(ctx, master.ID(), remint.Rotation{Retire: p.Retire})
+	grant, err := c.actor.Rotate(c.r.Context(), master.ID(), remint.Rotation{Retire: p.Retire})
 	if err != nil {
-		return lost(err)
+		return c.lost(err)
 	}
 	return c.writeSecret(grant, func(_ remint.Token, secret string) any {
 		return struct {
@@ -195,9 +194,9 @@ func (p pocketPaw) start(c *call) (remint.Grant, error) {
 
 // lost returns the error of a bearer that was live when its request began: if it is not by
 // now, another request stopped it, which is a lost race. A 401 would make the browser drop
-// the token that the other one brought.
-func lost(err error) error {
-	if errors.Is(err, remint.ErrDenied) {
+// the token that the other one brought. With an Idempotency-Key nobody knows what it was.
+func (c *call) lost(err error) error {
+	if errors.Is(err, remint.ErrDenied) && c.retries == "" {
 		return remint.ErrConflict
 	}
 	return err

@@ -58,6 +58,10 @@ func (e pocketPawErrors) say(w http.ResponseWriter, f failure) (status int, deta
 		return status, "Forbidden"
 	case tooMany:
 		return status, "Too Many Requests"
+	case badKey:
+		return status, f.err.Error()
+	case keyReused:
+		return status, reusedKey
 	case badInput:
 		if f.err == errTooLarge {
 			status = http.StatusRequestEntityTooLarge

@@ -51,10 +51,10 @@ func (p *pocketPaw) prepareKeys(a *Adapter) {
 func (p pocketPaw) keyRoutes(path string, errs format) []route {
 	admin := []remint.Capability{"admin"}
 	return []route{
-		{method: http.MethodPost, path: path, needs: admin, format: errs, serve: p.createKey},
+		{method: http.MethodPost, path: path, needs: admin, format: errs, grants: true, serve: p.createKey},
 		{method: http.MethodGet, path: path, needs: admin, format: errs, serve: p.listKeys},
 		{method: http.MethodDelete, path: path + "/{id}", needs: admin, format: errs, ends: true, serve: p.deleteKey},
-		{method: http.MethodPost, path: path + "/{id}/rotate", needs: admin, format: errs, serve: p.rotateKey},
+		{method: http.MethodPost, path: path + "/{id}/rotate", needs: admin, format: errs, grants: true, serve: p.rotateKey},
 	}
 }
 
@@ -172,15 +172,15 @@ func (p pocketPaw) key(c *call) (remint.Token, error) {
 	if err != nil {
 		id = c.self // to be judged; it is not what is returned
 	}
-	tok, gerr := c.actor.Get(c.r.Context(), id)
+	tok, gerr := c.known(id)
 	if gerr != nil && kindOf(gerr) != notFound {
 		return tok, gerr
 	}
 	if err := c.ignoreBody(); err != nil {
-		return tok, err
+		return tok, c.refuse(err)
 	}
 	if err != nil || gerr != nil || tok.Prefix() != p.APIKeyPrefix {
-		return remint.Token{}, noKey(remint.ErrNotFound)
+		return remint.Token{}, noKey(c.refuse(remint.ErrNotFound))
 	}
 	return tok, nil
 }

@@ -19,6 +19,9 @@ func (p pocketPaw) login(c *call) error {
 	if err := c.a.cookie.check(c.r); err != nil {
 		return err
 	}
+	if c.badKey != nil {
+		return c.badKey
+	}
 	text, err := readLogin(c)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -45,6 +46,7 @@ type route struct {
 	format       format
 	ends         bool // it ends something: it is counted, and never refused for a limit
 	open         bool // nobody is identified: the route finds its credential itself
+	grants       bool // it hands out a secret, and can be repeated with an Idempotency-Key
 	serve        func(*call) error
 }
 
@@ -61,6 +63,8 @@ type call struct {
 	actor    remint.Actor // the same, needing what the route needs
 	inCookie bool         // it was presented in a cookie
 	lends    bool         // a second credential is looked at
+	retries  string       // the request's Idempotency-Key, or ""
+	badKey   error        // what is wrong with it: for an open route to say
 	read     bool         // the body was read, or is of no interest
 	ends     bool
 	counted  bool  // the request was counted, and …
@@ -163,12 +167,29 @@ func (a *Adapter) handler(rt route, from sources) http.Handler {
 // client gets the format's answer. Nothing that can panic comes after a route has written.
 func (c *call) answer(rt route, from sources) (err error) {
 	defer recovered(&err)
+	if rt.grants {
+		c.retries, c.badKey = retryKey(c.r.Header)
+	}
 	if !rt.open {
 		if err := c.identify(from); err != nil {
 			return err
 		}
+		if c.badKey != nil {
+			return c.refuse(c.badKey)
+		}
 	}
 	limitBody(c.w, c.r)
+	if c.retries != "" {
+		// Before anything is looked up: whether a stranger's body is waited for must not tell
+		// what was found.
+		body, err := readBody(c.w, c.r)
+		if c.read = true; err != nil && !rt.open {
+			return c.refuse(err)
+		}
+		if err == nil {
+			c.r.Body, c.r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+	}
 	return rt.serve(c)
 }
 
@@ -214,6 +235,9 @@ func (c *call) present(text string) (err error) {
 	if len(c.needs) > 0 {
 		c.actor = c.bearer.Needing(c.needs...)
 	}
+	if c.retries != "" {
+		c.keyed()
+	}
 	return nil
 }
 
@@ -226,6 +250,7 @@ func (c *call) check(ctx context.Context, tok remint.Token) (remint.Capabilities
 	}
 	if !c.counted {
 		c.counted = true
+		c.a.deprecate(c.w.Header(), tok)
 		var q Quota
 		if q, c.limited = c.a.count(ctx, tok); q.Limit != 0 {
 			c.format.quota(c.w.Header(), q)
@@ -278,6 +303,10 @@ func (c *call) gone(id remint.ID, err error) error {
 func (c *call) fail(err error) {
 	f := failure{kind: kindOf(err), err: err, from: c.from, need: c.needs}
 	switch f.kind {
+	case denied:
+		// A live token may be as good as none to a format, and is answered as none.
+		c.w.Header().Del("Deprecation")
+		c.w.Header().Del("Sunset")
 	case unavailable:
 		c.a.retryLater(c.w, c.r, err)
 	case internal:

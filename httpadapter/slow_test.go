@@ -206,3 +206,37 @@ func TestASlowBodyDoesNotHideADenial(t *testing.T) {
 		}
 	})
 }
+
+// With a key, a route looks tokens up before anything is proved. Whether a stranger's body is
+// waited for tells nothing of what it found.
+func TestAKeyedRequestOfAStrangerIsWaitedForWhateverItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		web := s.serve(&http.Server{})
+		g := s.issue(remint.Spec{Prefix: "xaat-", Capabilities: remint.Allow("*")})
+		unknown := newService(t).issue(remint.Spec{Prefix: "xaat-"}).Secret.Reveal()
+		for _, path := range []string{regenerate, "/v2/tokens/" + g.Token.ID().String() + "/regenerate", "/tokens/self/rotate"} {
+			for _, owner := range []string{"acme", "other"} {
+				type outcome struct {
+					status int
+					body   string
+					took   time.Duration
+				}
+				var first outcome
+				for k, secret := range []string{otherSecret(g.Secret.Reveal()), unknown} {
+					request := strings.Replace(stuck(mounted{method: "POST", path: path}, secret), "\r\n",
+						"\r\nIdempotency-Key: \"key\"\r\nX-Axiom-Org-Id: "+owner+"\r\n", 1)
+					status, body, took := web.exchange(t, request)
+					if o := (outcome{status, body, took}); k == 0 {
+						first = o
+					} else if o != first {
+						t.Errorf("%s: %+v where the ID is unknown, %+v where the secret is wrong", path, o, first)
+					}
+				}
+				if first.status != 401 {
+					t.Errorf("%s: %+v", path, first)
+				}
+			}
+		}
+	})
+}

@@ -157,7 +157,8 @@ func serve(ctx context.Context, ln net.Listener, issuer *remint.Issuer, log *slo
 // routes are the three formats and the native routes on one mux, and one of the service's own.
 func routes(issuer *remint.Issuer, log *slog.Logger) http.Handler {
 	web := httpadapter.New(issuer, &httpadapter.Options{
-		Cookie: new(httpadapter.Cookie), // whoami takes the session that a login sets
+		Cookie:      new(httpadapter.Cookie), // whoami takes the session that a login sets
+		Deprecation: true,                    // for the log of a proxy: who has not fetched the new secret yet
 		Error: func(r *http.Request, err error) {
 			// The pattern, not the URL: people put secrets into URLs.
 			log.Error("request failed", "route", r.Pattern, "err", err)

@@ -50,9 +50,12 @@ func TestTheCheckFindsWhatIsWrong(t *testing.T) {
 		Method: "POST", URL: "/api/v1/auth/login", Body: []byte(`{"token":"x"}`), Whole: true, Status: 200,
 		AnswerHeader: headers("Set-Cookie", "a=b; Path=/; Max-Age=9; HttpOnly; Secure; SameSite=lax"), Answer: []byte(`{"ok":true}`), AnswerWhole: true,
 	}
+	keyed, old := regenerate, get
+	keyed.Header = http.Header{"Authorization": {"Bearer x"}, "Idempotency-Key": {`"a \"b\" \\ c"`}}
+	old.AnswerHeader = headers("Deprecation", "@1893553445", "Sunset", "Wed, 02 Jan 2030 15:04:05 GMT")
 	options := exchange{Method: "OPTIONS", URL: "/v2/tokens", Status: 204, AnswerHeader: http.Header{"Allow": {"GET"}}, AnswerWhole: true}
 
-	for _, e := range []exchange{get, list, missing, regenerate, scope, conflict, form, login, options} {
+	for _, e := range []exchange{get, list, missing, regenerate, scope, conflict, form, login, keyed, old, options} {
 		f, at := whose(formats(t), e)
 		if err := f.check(at); err != nil {
 			t.Errorf("as described: %v\n%v", e, err)
@@ -105,6 +108,9 @@ func TestTheCheckFindsWhatIsWrong(t *testing.T) {
 		{"a request without what is required", regenerate, func(e *exchange) { e.Body = []byte(`{}`) }},
 		{"a request with another type", regenerate, func(e *exchange) { e.Body = []byte(`{"existingTokenExpiresAt":1}`) }},
 		{"a request without a body", regenerate, func(e *exchange) { e.Body = nil }},
+		{"a key without quotes", regenerate, func(e *exchange) { e.Header = http.Header{"Authorization": {"Bearer x"}, "Idempotency-Key": {"x"}} }},
+		{"a deprecation that is no date of RFC 9745", get, header("Deprecation", "true")},
+		{"a sunset that is no date of HTTP's", get, header("Sunset", "2030-01-02T15:04:05Z")},
 		{"a path that is not described", get, func(e *exchange) { e.URL = "/v2/tokens/x/y" }},
 		{"a method that is not described", get, func(e *exchange) { e.Method = "PATCH" }},
 		{"a body where there is none", get, func(e *exchange) { e.Method, e.Status = "DELETE", 204 }},
