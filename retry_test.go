@@ -127,7 +127,6 @@ func TestOnlyTheSameRequestIsAnsweredAgain(t *testing.T) {
 	ctx := t.Context()
 	caller := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
 	var a, b remint.Grant
-	me := w.retrying(caller, "short")
 	at := w.now.Add(time.Hour)
 	never := time.Time{}
 	requests := map[string]func(remint.Actor) (remint.Grant, error){
@@ -187,7 +186,7 @@ func TestOnlyTheSameRequestIsAnsweredAgain(t *testing.T) {
 	}
 	for name, do := range requests {
 		a, b = w.issue(remint.Spec{Capabilities: remint.Allow("a")}), w.issue(remint.Spec{Capabilities: remint.Allow("a")})
-		me = w.retrying(caller, "key for "+name)
+		me := w.retrying(caller, "key for "+name)
 		w.must(do(me))
 		before := len(w.store.batches)
 		for other, again := range requests {
