@@ -116,6 +116,23 @@ func TestTheFirstPresentationIsStoredOfWhateverClassItIs(t *testing.T) {
 	}
 }
 
+func TestWhatASecondRotationCutOffInItsGraceIsAReuseFromThen(t *testing.T) {
+	for _, how := range []remint.Rotation{{}, {Retire: remint.RetireAfter(time.Hour)}, {Retire: remint.RetireAfterFirstUse(time.Hour)}} {
+		w := newLawWorld(t, remint.Options{})
+		ctx := t.Context()
+		old := w.issue(remint.Spec{})
+		id := old.Token.ID()
+		w.works(w.must(w.op.Rotate(ctx, id, remint.Rotation{Retire: remint.RetireAfter(time.Hour)})), "the second")
+		w.works(old, "the first, in its grace")
+		w.works(w.must(w.op.Rotate(ctx, id, how)), "the third")
+		w.now = w.now.Add(time.Minute)
+		told, stored := w.came(func() { w.fails(old, "the first") })
+		if !slices.Equal(told, []string{"reuse stale #1 1m0s"}) || stored != 1 {
+			t.Errorf("%+v: told %q, stored %d", how, told, stored)
+		}
+	}
+}
+
 func TestARetryWithAnotherKeyIsAReuse(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	old := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
