@@ -44,7 +44,7 @@ const (
 // Only a ReasonOld is a sign of theft, and with [Options.RevokeOnReuse] ends the token.
 const (
 	ReasonRetry = "retry" // of an [EventReplay]: its own rotation, repeated
-	ReasonGrace = "grace" // of an [EventVerify]: it is retiring, and works still
+	ReasonGrace = "grace" // of an [EventVerify]: it has an end by plan, or only authenticates, and works still
 	ReasonStale = "stale" // of an [EventReuse]: it stopped at most [Options.RetryWindow] ago, as in a deployment that has not heard of it
 	ReasonOld   = "old"   // of an EventReuse: it stopped longer ago
 )

@@ -21,8 +21,9 @@ import (
 
 // WithRetryKey returns an Actor whose Issue, Rotate and StartSession can be repeated when
 // their answer was lost: the same bearer, key and arguments return the same Grant, until its
-// secret is first used ([ErrConflict] from then on) or the window ends. The same key with
-// other arguments is an [InputError].
+// secret is first used or the window ends. From its first use on it is [ErrConflict], or
+// [ErrDenied] to a bearer that the rotation has stopped. The same key with other arguments is
+// an [InputError].
 //
 // Keys should be random, and one for each request: a bearer whose secret this very rotation retired,
 // or a session that it ended, may repeat it, and do nothing else, with a key of at least 22

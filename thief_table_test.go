@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/remint-go/remint"
 )
@@ -327,6 +328,34 @@ func TestAPredecessorsOverlapOutlivesARotationOfItsSuccessor(t *testing.T) {
 		}
 		if most := l.most(l.play(w, end)); most != "-" {
 			t.Errorf("after %s: %v", name, most)
+		}
+	}
+}
+
+// Where repeats need no key (Actor.Repeatable), whoever has the bearer's secret gets what it was last
+// answered, of others than itself, until that is used or the time is over. The log tells of it.
+func TestARepeatWithoutAKeyGivesTheThiefWhatTheOwnerHasNotUsedYet(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		w := newLawWorld(t, remint.Options{})
+		ctx := t.Context()
+		caller := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
+		other := w.issue(remint.Spec{Capabilities: remint.Allow("a")})
+		owner := w.bearer(caller).Repeatable(30 * time.Second)
+		thief := w.issuer.Bearer(caller.Secret.Reveal(), thiefFrom[tThief]).Repeatable(30 * time.Second)
+		next := w.must(owner.Rotate(ctx, other.Token.ID(), remint.Rotation{}))
+		if used {
+			w.works(next, "the new secret")
+		}
+		g := w.must(thief.Rotate(ctx, other.Token.ID(), remint.Rotation{}))
+		if g.Secret.Equal(next.Secret) == used {
+			t.Errorf("used %v: the same secret %v", used, !used)
+		}
+		if e := w.seen[len(w.seen)-1]; !used && (e.Kind != remint.EventReplay || e.From != thiefFrom[tThief]) {
+			t.Errorf("the log says %+v", e)
+		}
+		w.now = w.now.Add(30 * time.Second)
+		if g := w.must(thief.Rotate(ctx, other.Token.ID(), remint.Rotation{})); g.Secret.Equal(next.Secret) {
+			t.Error("after the time: the same secret")
 		}
 	}
 }

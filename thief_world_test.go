@@ -24,7 +24,7 @@ type thiefWorld struct {
 	ids     []remint.ID
 	entries []tEntry
 
-	knowsKey bool           // and the owner's retry keys
+	knowsKey bool           // the thief sees the owner's retry keys
 	newest   int            // the newest secret of the line that the owner has used
 	kept     bool           // sessions were handed on
 	end      time.Time      // of the token
@@ -140,7 +140,8 @@ type thiefLab struct {
 	iss    *remint.Issuer
 	seen   []remint.Event
 	seed   maphash.Seed
-	edges  int
+
+	edges, outclasses, repeated, raced int // how often there was something to look at
 }
 
 // thiefStore is a mapStore that can run something before a commit.
@@ -294,6 +295,7 @@ func (l *thiefLab) do(w *thiefWorld, m tMove) *thiefWorld {
 				or = remint.ErrConflict // it was used, and is not to be had any more
 			}
 		case tSame:
+			l.repeated++
 			want = nil
 			if err == nil && g.Secret.Reveal() != w.creds[e.made].text {
 				l.failf(&n, "the repeat was answered with another secret")
@@ -470,6 +472,7 @@ func (l *thiefLab) outclassed(w, n *thiefWorld, m tMove, err error, changed bool
 			return
 		}
 	}
+	l.outclasses++
 	if m.op == tUse && !changed {
 		return
 	}
@@ -553,6 +556,7 @@ func (l *thiefLab) race(w *thiefWorld) {
 				continue
 			}
 			for _, how := range []thiefHow{{mode: thiefNow}, {mode: thiefFirst}} {
+				l.raced++
 				l.show(w)
 				var after map[remint.ID]*remint.Record
 				var thief error

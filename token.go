@@ -306,7 +306,8 @@ type State struct {
 // secret in Retiring or, where there is a Successor, the token's own. It is what to look
 // at before [Actor.FinishRotation]. Uses of its sessions are not counted. Uses are written down by [Issuer.Sweep], which every process calls
 // every minute or so: what may not be written down yet counts as a use, so that
-// of a grace that is shorter than two minutes nothing can be said, and it is 0.
+// of a grace that is shorter than two minutes nothing can be said, and it is 0. Where Sweep does not
+// run, or fails, nobody's use is known, and it says too much.
 func (s State) RetiringIdle(now time.Time) time.Duration {
 	old := s.Retiring
 	if !s.Successor.IsZero() {

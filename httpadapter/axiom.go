@@ -19,7 +19,8 @@ type Axiom struct {
 
 	// RetireNow is when the old token stops where the request says that it shall at once.
 	// Zero: at once. With RetireAfterFirstUse nobody is locked out by a lost answer, as the old
-	// token works until its successor was used.
+	// token works until its successor was used. "At once" is by this service's clock: a request
+	// from one that is ahead of it says a time, which is kept to.
 	RetireNow remint.Retirement
 
 	// OpenAPI is the path at which the format's description is served to anybody, such as

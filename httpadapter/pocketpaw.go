@@ -20,8 +20,8 @@ type PocketPaw struct {
 	// with "pp_" or "ppat_": PocketPaw's clients take these for other credentials.
 	Prefix string
 
-	// Retire is when a master's old secret stops, and the sessions with it. Zero: at
-	// once. The browser client drops the token that it holds at any 401, so that a
+	// Retire is when a master's old secret stops, and the sessions with it, and when an API key
+	// stops that was rotated. Zero: at once. The browser client drops the token that it holds at any 401, so that a
 	// second window is locked out by the first one's rotation: RetireAfter, or
 	// RetireAfterFirstUse, keeps it in.
 	Retire remint.Retirement

@@ -212,7 +212,7 @@ func (p pocketPaw) deleteKey(c *call) error {
 }
 
 // rotateKey puts another key in the place of one, with an ID of its own and all else that
-// the old one has, its expiry included. The old one stops at once. As long as the new one has
+// the old one has, its expiry included. The old one stops as PocketPaw.Retire says. As long as the new one has
 // not been used, the old one can be rotated again, which ends the other: an answer that
 // was lost locks nobody out.
 func (p pocketPaw) rotateKey(c *call) error {
@@ -220,7 +220,7 @@ func (p pocketPaw) rotateKey(c *call) error {
 	if err != nil {
 		return err
 	}
-	grant, err := c.actor.Rotate(c.r.Context(), tok.ID(), remint.Rotation{Successor: &remint.Successor{}})
+	grant, err := c.actor.Rotate(c.r.Context(), tok.ID(), remint.Rotation{Successor: &remint.Successor{}, Retire: p.Retire})
 	switch {
 	case err == nil:
 		return c.writeSecret(grant, newPocketPawKey)
