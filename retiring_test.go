@@ -81,9 +81,18 @@ func TestATokenTellsThatWhatWasShownIsBeingRetired(t *testing.T) {
 				r.Successor = &remint.Successor{}
 			}
 			next := w.must(w.op.Rotate(ctx, old.Token.ID(), r))
-			if !retiring(old) || retiring(next) || !retiring(old) {
+			waits := successor && retire == remint.RetireAfterFirstUse(time.Hour)
+			if retiring(old) == waits || retiring(next) || !retiring(old) {
 				t.Errorf("successor %v: the old secret is not, or the new one is", successor)
 			}
+		}
+	}
+	for _, successor := range []*remint.Successor{nil, {}} {
+		old := w.issue(remint.Spec{})
+		w.must(w.op.Rotate(ctx, old.Token.ID(), remint.Rotation{Retire: remint.RetireAfterFirstUse(0), Successor: successor}))
+		w.now = w.now.AddDate(0, 1, 0)
+		if retiring(old) {
+			t.Errorf("successor %v: the rotation has lapsed", successor != nil)
 		}
 	}
 	if (remint.Token{}).Retiring() {

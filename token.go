@@ -145,14 +145,15 @@ func (t Token) RetiresAt() time.Time {
 }
 
 // Retiring reports whether the secret that was shown to [Issuer.Verify] has been replaced, or
-// its token has, and works on for a while: its bearer should fetch the new one.
+// its token has, and works on for a while: its bearer should fetch the new one. A token whose
+// successor nobody has used, and that goes on until somebody does, has not been replaced yet.
 func (t Token) Retiring() bool {
 	r := t.record()
 	s := r.slot(t.which())
 	if t.which() == slotPrev && r.lapsed(t.seen>>2) {
 		return s != nil && s.until != 0 // nothing has replaced it
 	}
-	return s != nil && (t.which() != slotNewest || s.until != 0 || r.until != 0 || !r.successor.IsZero())
+	return s != nil && (t.which() != slotNewest || s.until != 0 || r.until != 0 || r.usedUp)
 }
 
 func (t Token) which() int { return int(t.seen & 3) }
