@@ -214,7 +214,7 @@ func (p pocketPaw) deleteKey(c *call) error {
 // rotateKey puts another key in the place of one, with an ID of its own and all else that
 // the old one has, its expiry included. The old one stops as PocketPaw.Retire says. As long as the new one has
 // not been used, the old one can be rotated again, which ends the other: an answer that
-// was lost locks nobody out.
+// was lost locks nobody out but a key that has rotated itself at once, without a retry key.
 func (p pocketPaw) rotateKey(c *call) error {
 	tok, err := p.key(c)
 	if err != nil {
