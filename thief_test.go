@@ -152,10 +152,10 @@ func TestInEveryShortHistoryTheThiefIsBoundedByWhatTheOwnerHasUsed(t *testing.T)
 			ops: []tOp{tCancel, tFinish, tSession, tRevoke, tEnd, tNarrow, tIssue}}},
 	} {
 		for _, know := range []int{tOwner | tThief, tOwner} {
+			if know == tOwner && a.a.ways == nil {
+				continue // then there is no thief
+			}
 			t.Run(fmt.Sprintf("%s, the old secret is stolen %v", a.name, know&tThief != 0), func(t *testing.T) {
-				if know == tOwner && a.a.ways == nil {
-					t.Skip("then there is no thief")
-				}
 				l := newThiefLab(t.Fatalf)
 				w := l.start(know)
 				w.knowsKey = true

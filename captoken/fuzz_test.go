@@ -84,7 +84,7 @@ func FuzzVerifySigned(f *testing.F) {
 	v := b.newVerifier(0, any)
 	f.Fuzz(func(t *testing.T, payload string) {
 		if len(payload) > 8<<10 {
-			t.Skip()
+			return // it is refused before it is read, which has a test of its own
 		}
 		c, err := v.Verify(raw(goodHeader, payload, "k1"), inside)
 		if err != nil {

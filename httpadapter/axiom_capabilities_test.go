@@ -49,7 +49,7 @@ func TestDocumentedAxiomCapabilitiesAreRenderedAsTheyWereRead(t *testing.T) {
 			View:    drawNamed(t, axiomView, "view"),
 		}
 		if len(sent.Dataset)+len(sent.Org)+len(sent.View) == 0 {
-			t.Skip("a token without any is refused")
+			return // a token without any is refused, which has a test of its own
 		}
 		body, err := json.Marshal(sent)
 		if err != nil {

@@ -23,7 +23,7 @@ func fuzzKatapult(t *testing.T, method, path, body string) {
 	uri := strings.ReplaceAll(path, "ID", other.Token.ID().String())
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
-		t.Skip()
+		return
 	}
 	r := httptest.NewRequest(method, "/", strings.NewReader(text))
 	r.URL, r.RequestURI = u, uri
@@ -33,7 +33,7 @@ func fuzzKatapult(t *testing.T, method, path, body string) {
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	if w.Code/100 == 3 {
-		t.Skip() // the mux cleans the path
+		return // the mux cleans the path
 	}
 	a := answer{t, w.Code, w.Header(), w.Body.String()}
 	if a.status == 200 {
