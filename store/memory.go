@@ -1,4 +1,5 @@
-// Package store has the stores that need no engine: [Memory].
+// Package store has the stores that need no engine: [Memory]; and [Cache], which goes in
+// front of an engine that several processes share.
 package store
 
 import (

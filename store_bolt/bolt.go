@@ -48,6 +48,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/remint-go/remint"
+	"github.com/remint-go/remint/internal/recordcache"
 )
 
 // Options configure a [Store]. The zero value and nil are ready for use.
@@ -90,7 +91,7 @@ type Store struct {
 	owned    bool // Open opened db: Close closes it, and its settings are ours
 	readOnly bool
 	log      logID
-	cache    *cache // nil: none
+	cache    *recordcache.Cache // nil: none
 
 	// state is zero while Load may answer from the cache. Every Load reads it; so what
 	// every commit writes is not on the same line of a processor's cache.
@@ -161,7 +162,7 @@ func newStore(db *bbolt.DB, opts Options) *Store {
 		path:     db.Path(),
 		bucket:   []byte(opts.Bucket),
 		readOnly: opts.ReadOnly || db.IsReadOnly(),
-		cache:    newCache(opts.CacheBytes),
+		cache:    recordcache.New(opts.CacheBytes),
 	}
 	s.queue.idle.L = &s.queue.mu
 	return s

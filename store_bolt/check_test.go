@@ -32,7 +32,7 @@ func check(t testing.TB, s *Store) {
 			if !r.SweepAt().IsZero() {
 				want[fmt.Sprintf("%s %x", bucketSweeps, append(appendSweepKey(nil, r.SweepAt().UnixMicro()), id[:]...))] = true
 			}
-			if cached := s.cache.get(id); cached != nil && !bytes.Equal(encode(cached), v) {
+			if cached := s.cache.Get(id); cached != nil && !bytes.Equal(encode(cached), v) {
 				t.Errorf("the cache has %v, the file %v", cached, r)
 			}
 			return nil
@@ -85,33 +85,15 @@ func each(s *Store, tx *bbolt.Tx, bucket []byte, f func(k, v []byte) error) erro
 // checkCache makes sure that what the cache has is there to be found, stored and within bounds.
 func checkCache(t testing.TB, s *Store) {
 	t.Helper()
-	for i := range s.cache.shards {
-		sh := &s.cache.shards[i]
-		table := sh.table.Load()
-		if table == nil {
-			continue
+	if err := s.cache.Check(func(r *remint.Record) {
+		if err := s.view("check", func(v *view) error {
+			_, err := v.get(r.ID())
+			return err
+		}); err != nil {
+			t.Errorf("%v is in the cache only: %v", r, err)
 		}
-		bytes, count := int64(0), 0
-		for i := range table.slots {
-			r := table.slots[i].record.Load()
-			if r == nil {
-				continue
-			}
-			count++
-			bytes += int64(table.slots[i].size)
-			if s.cache.get(r.ID()) != r {
-				t.Errorf("%v is in the cache and not found", r)
-			}
-			if err := s.view("check", func(v *view) error {
-				_, err := v.get(r.ID())
-				return err
-			}); err != nil {
-				t.Errorf("%v is in the cache only: %v", r, err)
-			}
-		}
-		if bytes != sh.bytes || count != sh.count || bytes > s.cache.limit {
-			t.Errorf("a shard counts %d bytes in %d records, has %d in %d, and may have %d", sh.bytes, sh.count, bytes, count, s.cache.limit)
-		}
+	}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -112,7 +112,7 @@ func (f *effects) find(id remint.ID) (int, error) {
 		return i, nil
 	}
 	// What is in the cache is what is stored: only a leader changes either.
-	r := f.s.cache.get(id)
+	r := f.s.cache.Get(id)
 	if r == nil {
 		if data := f.records.Get(id[:]); data != nil {
 			var err error

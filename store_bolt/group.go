@@ -96,9 +96,9 @@ func (s *Store) publish(f *effects) {
 			s.hooks.publishing()
 		}
 		if c.new != nil {
-			s.cache.put(c.new, len(c.data))
+			s.cache.Put(c.new, len(c.data), 0)
 		} else {
-			s.cache.remove(c.id)
+			s.cache.Remove(c.id)
 		}
 	}
 	s.state.And(^uint32(statePublishing))

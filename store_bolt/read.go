@@ -25,7 +25,7 @@ func (s *Store) Load(ctx context.Context, id remint.ID) (*remint.Record, error) 
 			return nil, s.fail("load from", err)
 		}
 	}
-	if r := s.cache.get(id); r != nil {
+	if r := s.cache.Get(id); r != nil {
 		return r, nil
 	}
 	return s.loadFile(id)
@@ -42,7 +42,7 @@ func (s *Store) await() {
 
 // loadFile loads a record that is not in the cache, and puts it there.
 func (s *Store) loadFile(id remint.ID) (*remint.Record, error) {
-	fence := s.cache.fence(id)
+	fence := s.cache.Fence(id)
 	var r *remint.Record
 	var size int
 	err := s.view("load from", func(v *view) error {
@@ -60,7 +60,7 @@ func (s *Store) loadFile(id remint.ID) (*remint.Record, error) {
 	if s.hooks.filling != nil {
 		s.hooks.filling()
 	}
-	s.cache.fill(r, size, fence)
+	s.cache.Fill(r, size, fence)
 	return r, nil
 }
 

@@ -1,7 +1,10 @@
-package storebolt
+// Package recordcache keeps decoded records in memory, bounded in bytes: what storebolt has
+// in front of its file, and store.Cache in front of another store.
+package recordcache
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"reflect"
@@ -11,15 +14,14 @@ import (
 	"github.com/remint-go/remint"
 )
 
-// A cache keeps decoded records. Reading takes no lock and writes nothing shared, except to
-// mark, once in a while, what is in use. Only the leader of a group puts and removes; what a Load
-// has read from the file is let in only if neither happened meanwhile (fence). So what
-// is in the cache is what is stored.
+// A Cache keeps records by their IDs. Reading takes no lock and writes nothing shared, except
+// to mark, once in a while, what is in use. Its user decides what is let in; for what was
+// read while somebody may have changed it, there is a fence.
 //
 // IDs that are not stored are not kept: whoever makes some up must not fill memory.
 //
-// A nil cache keeps nothing.
-type cache struct {
+// A nil Cache keeps nothing.
+type Cache struct {
 	shards []shard
 	shift  int   // of a hash, for the index of its shard
 	limit  int64 // bytes in a shard
@@ -27,20 +29,21 @@ type cache struct {
 }
 
 // A shard is an open-addressing table with linear probing. Writers lock mu. Readers
-// see a table that may be changing, and may miss what is in it: then they read the file.
+// see a table that may be changing, and may miss what is in it.
 type shard struct {
 	table atomic.Pointer[table]
 	_     [56]byte // what writers write is not on the line that readers read
 
-	// changes counts put and remove. It is written with mu locked.
+	// changes counts Put and Remove. It is written with mu locked.
 	changes atomic.Uint64
 
-	mu    sync.Mutex
-	bytes int64
-	count int
-	hand  int // the next slot to be considered for eviction
+	mu      sync.Mutex
+	bytes   int64
+	count   int
+	hand    int // the next slot to be considered for eviction
+	evicted uint64
 
-	_ [24]byte // nor on that of the next shard
+	_ [16]byte // nor on that of the next shard
 }
 
 type table struct {
@@ -51,6 +54,7 @@ type table struct {
 // its lowest bit whether the record was used since the hand came by.
 type slot struct {
 	record atomic.Pointer[remint.Record]
+	asOf   atomic.Int64 // see set
 	mark   atomic.Uint32
 	size   uint32 // guarded by shard.mu
 }
@@ -64,13 +68,14 @@ const (
 	shardBytes = 1 << 20
 )
 
-func newCache(limit int64) *cache {
+// New returns a Cache of that many bytes; nil, which keeps nothing, if they are negative.
+func New(limit int64) *Cache {
 	if limit < 0 {
 		return nil
 	}
 	n := 1 << (bits.Len64(uint64(max(limit/shardBytes, 1))) - 1)
 	n = min(n, maxShards)
-	return &cache{
+	return &Cache{
 		shards: make([]shard, n),
 		shift:  64 - bits.Len(uint(n-1)),
 		limit:  limit / int64(n),
@@ -80,55 +85,65 @@ func newCache(limit int64) *cache {
 
 // hash mixes all of an ID: those of one millisecond differ at its end only, and those that
 // somebody chose, anywhere.
-func (c *cache) hash(id *remint.ID) uint64 {
+func (c *Cache) hash(id *remint.ID) uint64 {
 	a, b := binary.LittleEndian.Uint64(id[:8]), binary.LittleEndian.Uint64(id[8:])
 	hi, lo := bits.Mul64(a^c.seed[0], b^c.seed[1])
 	hi, lo = bits.Mul64(hi^lo^c.seed[0], c.seed[1])
 	return hi ^ lo
 }
 
-func (c *cache) shard(h uint64) *shard { return &c.shards[h>>c.shift] }
+func (c *Cache) shard(h uint64) *shard { return &c.shards[h>>c.shift] }
 
 func mark(h uint64) uint32 { return uint32(h>>16) &^ usedBit }
 
-// get returns the record of id, or nil.
-func (c *cache) get(id remint.ID) *remint.Record {
+// Get returns the record of id, or nil.
+func (c *Cache) Get(id remint.ID) *remint.Record {
+	r, _ := c.GetAsOf(id)
+	return r
+}
+
+// GetAsOf returns the record of id, or nil, and the time that it was put in with.
+func (c *Cache) GetAsOf(id remint.ID) (*remint.Record, int64) {
 	if c == nil {
-		return nil
+		return nil, 0
 	}
 	h := c.hash(&id)
 	t := c.shard(h).table.Load()
 	if t == nil {
-		return nil
+		return nil, 0
 	}
 	mask := uint64(len(t.slots) - 1)
 	for i := range uint64(len(t.slots)) {
 		slot := &t.slots[(h+i)&mask]
 		r := slot.record.Load()
 		if r == nil {
-			return nil
+			return nil, 0
 		}
 		if m := slot.mark.Load(); m&^usedBit == mark(h) && r.ID() == id {
+			asOf := slot.asOf.Load()
+			if slot.record.Load() != r {
+				return nil, 0 // it is being replaced: the time may be another's
+			}
 			if m&usedBit == 0 {
 				slot.mark.Or(usedBit)
 			}
-			return r
+			return r, asOf
 		}
 	}
-	return nil
+	return nil, 0
 }
 
-// fence returns what fill wants to know: call it before reading the file.
-func (c *cache) fence(id remint.ID) uint64 {
+// Fence returns what Fill wants to know: call it before reading what is to be kept.
+func (c *Cache) Fence(id remint.ID) uint64 {
 	if c == nil {
 		return 0
 	}
 	return c.shard(c.hash(&id)).changes.Load()
 }
 
-// fill keeps a record that was read from the file after the fence was put up, unless a
-// commit has changed the shard since.
-func (c *cache) fill(r *remint.Record, size int, fence uint64) {
+// Fill keeps a record that was read after the fence was put up, unless Put or Remove have
+// changed the shard since.
+func (c *Cache) Fill(r *remint.Record, size int, fence uint64) {
 	if c == nil {
 		return
 	}
@@ -138,12 +153,12 @@ func (c *cache) fill(r *remint.Record, size int, fence uint64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.changes.Load() == fence {
-		sh.set(c, h, r, memory(size))
+		sh.set(c, h, r, Memory(size), 0)
 	}
 }
 
-// put keeps a record that was committed; size is that of its stored form.
-func (c *cache) put(r *remint.Record, size int) {
+// Put keeps a record; size is that of its stored form, and asOf what GetAsOf is to return.
+func (c *Cache) Put(r *remint.Record, size int, asOf int64) {
 	if c == nil {
 		return
 	}
@@ -153,11 +168,11 @@ func (c *cache) put(r *remint.Record, size int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.changes.Add(1)
-	sh.set(c, h, r, memory(size))
+	sh.set(c, h, r, Memory(size), asOf)
 }
 
-// remove forgets a record that was deleted.
-func (c *cache) remove(id remint.ID) {
+// Remove forgets a record.
+func (c *Cache) Remove(id remint.ID) {
 	if c == nil {
 		return
 	}
@@ -173,10 +188,10 @@ func (c *cache) remove(id remint.ID) {
 
 var recordBytes = int64(reflect.TypeFor[remint.Record]().Size())
 
-// memory estimates what a record of that stored size takes when decoded: its struct, the
+// Memory estimates what a record of that stored size takes when decoded: its struct, the
 // strings and slices that it points to, which are larger than stored ones, and a slot.
-func memory(size int) int64 {
-	return recordBytes + 2*int64(size) + 32
+func Memory(size int) int64 {
+	return recordBytes + 2*int64(size) + 48
 }
 
 // find returns the slot of id, or -1.
@@ -197,7 +212,10 @@ func (sh *shard) find(h uint64, id remint.ID) int {
 }
 
 // set puts a record in the place of another of its ID, or in a new one.
-func (sh *shard) set(c *cache, h uint64, r *remint.Record, size int64) {
+//
+// GetAsOf takes no lock, so a slot never has a time that is later than that of its record:
+// a time is taken away before the record is written, and written after it.
+func (sh *shard) set(c *Cache, h uint64, r *remint.Record, size, asOf int64) {
 	i := sh.find(h, r.ID())
 	if size > c.limit {
 		if i >= 0 {
@@ -209,17 +227,23 @@ func (sh *shard) set(c *cache, h uint64, r *remint.Record, size int64) {
 		slot := &sh.table.Load().slots[i]
 		sh.bytes += size - int64(slot.size)
 		slot.size = uint32(size)
-		slot.record.Store(r)
+		slot.store(r, asOf)
 	} else {
 		sh.bytes += size
-		sh.insert(c, h, r, size)
+		sh.insert(c, h, r, size, asOf)
 	}
 	for sh.bytes > c.limit {
 		sh.evict(c, r)
 	}
 }
 
-func (sh *shard) insert(c *cache, h uint64, r *remint.Record, size int64) {
+func (s *slot) store(r *remint.Record, asOf int64) {
+	s.asOf.Store(math.MinInt64)
+	s.record.Store(r)
+	s.asOf.Store(asOf)
+}
+
+func (sh *shard) insert(c *Cache, h uint64, r *remint.Record, size, asOf int64) {
 	t := sh.table.Load()
 	if t == nil {
 		t = &table{slots: make([]slot, minSlots)}
@@ -228,10 +252,10 @@ func (sh *shard) insert(c *cache, h uint64, r *remint.Record, size int64) {
 		t = sh.grow(c, t)
 	}
 	sh.count++
-	t.insert(h, r, mark(h), uint32(size))
+	t.insert(h, r, mark(h), uint32(size), asOf)
 }
 
-func (t *table) insert(h uint64, r *remint.Record, mark, size uint32) {
+func (t *table) insert(h uint64, r *remint.Record, mark, size uint32, asOf int64) {
 	mask := uint64(len(t.slots) - 1)
 	i := h & mask
 	for t.slots[i].record.Load() != nil {
@@ -239,16 +263,16 @@ func (t *table) insert(h uint64, r *remint.Record, mark, size uint32) {
 	}
 	t.slots[i].size = size
 	t.slots[i].mark.Store(mark)
-	t.slots[i].record.Store(r)
+	t.slots[i].store(r, asOf)
 }
 
 // grow makes a table of twice the size that of the shard. Readers of the old one see what was
 // in it when they began.
-func (sh *shard) grow(c *cache, old *table) *table {
+func (sh *shard) grow(c *Cache, old *table) *table {
 	t := &table{slots: make([]slot, 2*len(old.slots))}
 	for i := range old.slots {
 		if r := old.slots[i].record.Load(); r != nil {
-			t.insert(c.hashOf(r), r, old.slots[i].mark.Load(), old.slots[i].size)
+			t.insert(c.hashOf(r), r, old.slots[i].mark.Load(), old.slots[i].size, old.slots[i].asOf.Load())
 		}
 	}
 	sh.table.Store(t)
@@ -256,7 +280,7 @@ func (sh *shard) grow(c *cache, old *table) *table {
 }
 
 // evict drops a record other than keep: the next that was not used since the hand last came by.
-func (sh *shard) evict(c *cache, keep *remint.Record) {
+func (sh *shard) evict(c *Cache, keep *remint.Record) {
 	t := sh.table.Load()
 	for tries := 0; ; tries++ {
 		i := sh.hand & (len(t.slots) - 1)
@@ -267,6 +291,7 @@ func (sh *shard) evict(c *cache, keep *remint.Record) {
 			slot.mark.And(^uint32(usedBit))
 		default:
 			sh.drop(c, i) // and look at the slot again: another may have moved there
+			sh.evicted++
 			return
 		}
 		sh.hand++
@@ -274,7 +299,7 @@ func (sh *shard) evict(c *cache, keep *remint.Record) {
 }
 
 // drop empties a slot, and moves what follows so that probing does not end at it too early.
-func (sh *shard) drop(c *cache, hole int) {
+func (sh *shard) drop(c *Cache, hole int) {
 	t := sh.table.Load()
 	mask := len(t.slots) - 1
 	sh.count--
@@ -292,13 +317,13 @@ func (sh *shard) drop(c *cache, hole int) {
 		to := &t.slots[hole]
 		to.size = from.size
 		to.mark.Store(from.mark.Load())
-		to.record.Store(r)
+		to.store(r, from.asOf.Load())
 		hole = i
 	}
 	t.slots[hole].record.Store(nil)
 }
 
-func (c *cache) hashOf(r *remint.Record) uint64 {
+func (c *Cache) hashOf(r *remint.Record) uint64 {
 	id := r.ID()
 	return c.hash(&id)
 }
