@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/remint-go/remint"
 )
@@ -72,10 +73,16 @@ var filled = func() func(n int) (*Memory, *yardstick, []remint.ID) {
 func BenchmarkLoad(b *testing.B) {
 	for _, n := range []int{1e3, 1e6} {
 		m, y, ids := filled(n)
+		cache := NewCache(m, time.Hour, &CacheOptions{MaxBytes: 1 << 40})
+		for _, id := range ids {
+			if _, err := cache.Load(b.Context(), id); err != nil {
+				b.Fatal(err)
+			}
+		}
 		for _, s := range []struct {
 			name string
 			loader
-		}{{"memory", m}, {"yardstick", y}} {
+		}{{"memory", m}, {"cache", cache}, {"yardstick", y}} {
 			ctx, cancel := context.WithCancel(b.Context()) // as that of a request
 			defer cancel()
 			b.Run(fmt.Sprintf("%d/sequential/%s", n, s.name), func(b *testing.B) {
