@@ -46,7 +46,7 @@ func TestNoFieldOfARecordIsLostInItsStoredForm(t *testing.T) {
 			case "parentEpoch":
 				r.parentEpoch = 8
 			case "startedBy":
-				r.startedBy = 9
+				r.parent, r.startedBy = ID{2}, 9
 			case "revision":
 				r.revision = 1<<64 - 1
 			case "lastGen":
@@ -138,5 +138,18 @@ func TestNoFieldOfASecretIsLostInItsStoredForm(t *testing.T) {
 	}
 	if n := reflect.TypeFor[retired]().NumField(); n != 5 {
 		t.Errorf("a retired secret has %d fields, and this test knows 5", n)
+	}
+}
+
+// Who acts with a session acts as its parent: a record that says of itself that it is a session
+// and has no parent was not written by this package.
+func TestASessionWithoutAParentIsRefused(t *testing.T) {
+	r := (&record{id: ID{1}, prefix: unique.Make(""), startedBy: 1}).seal()
+	data, err := r.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseRecord(data); err == nil {
+		t.Error("it was read")
 	}
 }

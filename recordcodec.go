@@ -370,6 +370,9 @@ func ParseRecord(data []byte) (*Record, error) {
 	if d.err == nil && r.id.IsZero() {
 		d.damaged("no ID")
 	}
+	if d.err == nil && r.startedBy != 0 && r.parent.IsZero() {
+		d.damaged("a session without a parent") // who acts with it acts as its parent
+	}
 	if d.err != nil {
 		return nil, d.err
 	}
