@@ -32,6 +32,21 @@
 // of the application, may have left a file without a list of its free pages. Opening it
 // reads all of it once: seconds for a gigabyte on a cold disk. [Store.Close] avoids that.
 //
+// # Damage
+//
+// A commit for which there is no room on the disk changes nothing; when there is some, the
+// Store goes on by itself. A file that is not whole, or not a Store's, is refused by [Open], an
+// empty one as well: that had its tokens taken. A new one is at its path as a whole or not at
+// all; who was killed while making it may have left a file storebolt-new-… beside it.
+//
+// Of a page that cannot be read, and of a file that was truncated while it was open, whoever
+// meets them gets an error, and the process lives. After some of these errors the Store does nothing
+// more with the file: they say so, and that it is to be restored and opened again.
+//
+// bbolt has no checksums of pages, only records and events have: where part of a page is
+// wrong, what was in it may not be found, and no secret of it is accepted. If the newer of the first two
+// pages is damaged, the file is taken to be as it was before its last transaction.
+//
 // # Compatibility
 //
 // The file says which format it has. This version reads and writes format 1; later
@@ -41,6 +56,7 @@ package storebolt
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -88,7 +104,9 @@ type Store struct {
 	db       *bbolt.DB
 	path     string
 	bucket   []byte
-	owned    bool // Open opened db: Close closes it, and its settings are ours
+	owned    bool         // Open opened db: Close closes it, and its settings are ours
+	file     *os.File     // db's, if it is owned
+	size     atomic.Int64 // of file, at least
 	readOnly bool
 	log      logID
 	cache    *recordcache.Cache // nil: none
@@ -107,6 +125,7 @@ type Store struct {
 
 	effects   effects // the leader's
 	freelist  freelist
+	abandoned sync.Once
 	failure   error // set before stateFailed
 	closeOnce sync.Once
 	closeErr  error
@@ -118,7 +137,8 @@ type Store struct {
 const (
 	statePublishing = 1 << iota // the cache has some of a transaction's effects, not all
 	stateClosed
-	stateFailed // Store.failure happened: what the file has is not known
+	stateFailed // Store.failure happened: nothing more is done with the file
+	stateStuck  // and not even closing it
 )
 
 // hooks are where tests stop a Store.
@@ -185,7 +205,7 @@ func (s *Store) close() error {
 		return nil
 	}
 	err := s.freelist.save(s)
-	if err := errors.Join(err, s.db.Close()); err != nil {
+	if err := errors.Join(err, s.closeFile()); err != nil {
 		return s.fail("close", err)
 	}
 	return nil

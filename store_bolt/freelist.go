@@ -31,10 +31,10 @@ func (l *freelist) written() { l.unlisted = l.leftOut }
 
 // save writes the list, for the next to open the file.
 func (l *freelist) save(s *Store) error {
-	if !l.unlisted || s.failure != nil {
+	if !l.unlisted || s.state.Load()&stateFailed != 0 {
 		return nil
 	}
-	return s.db.Update(func(*bbolt.Tx) error {
+	return s.update(func(*bbolt.Tx) error {
 		s.db.NoFreelistSync = false
 		return nil
 	})

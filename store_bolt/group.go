@@ -41,7 +41,7 @@ func (s *Store) commitGroup(group []*commit) {
 func (s *Store) write(f *effects, group []*commit) (number int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = damaged(p)
+			err = s.damaged(p)
 		}
 		if h := s.hooks.written; h != nil && number != 0 {
 			err = h(err)
@@ -50,7 +50,10 @@ func (s *Store) write(f *effects, group []*commit) (number int64, err error) {
 	if err := s.usable(); err != nil {
 		return 0, err
 	}
-	err = s.db.Update(func(tx *bbolt.Tx) error {
+	if err := s.intact(); err != nil {
+		return 0, err
+	}
+	err = s.update(func(tx *bbolt.Tx) error {
 		if err := f.begin(s, tx); err != nil {
 			return err
 		}
@@ -116,22 +119,14 @@ func (s *Store) giveUp(number int64, err error) {
 		s.unsettled.Store(0)
 		return
 	}
-	s.failure = fmt.Errorf("an earlier commit may or may not have reached the disk; check the disk, and open the file again: %w", err)
-	s.state.Or(stateFailed)
+	s.abandon(fmt.Errorf("an earlier commit may or may not have reached the disk; check the disk, and open the file again: %w", err))
 }
 
 func (s *Store) lastTransaction() (number int64, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = damaged(p)
-		}
-	}()
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		number = int64(tx.ID())
-		return nil
-	})
-	return number, err
+	tx, err := s.beginRead()
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	return int64(tx.ID()), nil
 }
-
-// damaged makes an error of a panic: of bbolt's, over a page that makes no sense to it.
-func damaged(p any) error { return fmt.Errorf("the file may be damaged: panic: %v", p) }

@@ -86,7 +86,7 @@ func appendPosition(b []byte, position uint64) []byte {
 // prepare checks the bucket, makes it if it is not there, and reads what it says of itself.
 func (s *Store) prepare() error {
 	found := false
-	err := s.db.View(func(tx *bbolt.Tx) (err error) {
+	err := s.peek(func(tx *bbolt.Tx) (err error) {
 		found, err = s.inspect(tx)
 		return err
 	})
@@ -96,7 +96,7 @@ func (s *Store) prepare() error {
 	if s.readOnly {
 		return fmt.Errorf("there is no bucket %q", s.bucket)
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *bbolt.Tx) error {
 		if err := s.create(tx); err != nil {
 			return err
 		}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 
 // Open opens the file at path, with mode 0600 if it is new; the mode of one that is there is
 // left as it is. If another process has it open, or another Store of this one, Open fails at
-// once.
+// once. It refuses a file with buckets among which Options.Bucket is not: [New] shares one.
 func Open(path string, opts *Options) (*Store, error) {
 	s, err := open(path, opts.withDefaults())
 	if err != nil {
@@ -28,6 +30,11 @@ func Open(path string, opts *Options) (*Store, error) {
 
 func open(path string, opts Options) (*Store, error) {
 	isNew, err := look(path, opts.ReadOnly)
+	if err == nil && isNew {
+		if err = create(path, opts); err == nil {
+			isNew, err = look(path, opts.ReadOnly)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -37,17 +44,15 @@ func open(path string, opts Options) (*Store, error) {
 	if !isNew {
 		if s, err := openReadOnly(path, opts); err != nil || opts.ReadOnly {
 			return s, err
-		} else if err := s.db.Close(); err != nil {
+		} else if err := s.closeFile(); err != nil {
 			return nil, err
 		}
 	}
-	db, err := openMapped(path, &bbolt.Options{Timeout: atOnce, FreelistType: bbolt.FreelistMapType})
+	s, err := own(path, opts, &bbolt.Options{Timeout: atOnce, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return nil, err
 	}
-	db.AllocSize = growth(0)
-	s := newStore(db, opts)
-	s.owned = true
+	s.db.AllocSize = growth(0)
 	if isNew {
 		err = syncDir(filepath.Dir(path))
 	}
@@ -55,6 +60,31 @@ func open(path string, opts Options) (*Store, error) {
 		err = s.prepare()
 	}
 	if err != nil {
+		return nil, errors.Join(err, s.closeFile())
+	}
+	return s, nil
+}
+
+// own opens a file for a Store that will close it.
+func own(path string, opts Options, how *bbolt.Options) (s *Store, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil { // and what bbolt has opened stays open
+			err = new(Store).damaged(p)
+		}
+	}()
+	var file *os.File
+	how.OpenFile = func(name string, flag int, perm os.FileMode) (_ *os.File, err error) {
+		file, err = os.OpenFile(name, flag, perm)
+		return file, err
+	}
+	db, err := openMapped(path, how)
+	if err != nil {
+		return nil, err
+	}
+	s = newStore(db, opts)
+	s.owned, s.file = true, file
+	if err := s.truncated(); err != nil { // it takes note of the size
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -83,24 +113,19 @@ func look(path string, readOnly bool) (isNew bool, err error) {
 
 // openReadOnly opens a file for inspection. It changes nothing.
 func openReadOnly(path string, opts Options) (*Store, error) {
-	db, err := bbolt.Open(path, 0, &bbolt.Options{Timeout: atOnce, ReadOnly: true})
+	s, err := own(path, opts, &bbolt.Options{Timeout: atOnce, ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(db, opts)
-	s.owned = true
 	if err = s.checkSize(); err == nil {
 		if opts.ReadOnly {
 			err = s.prepare()
 		} else {
-			err = db.View(func(tx *bbolt.Tx) error {
-				_, err := s.inspect(tx)
-				return err
-			})
+			err = s.checkForWriting()
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, s.closeFile())
 	}
 	return s, nil
 }
@@ -108,15 +133,23 @@ func openReadOnly(path string, opts Options) (*Store, error) {
 // checkSize makes sure that all pages of the file are there: bbolt reads them from
 // memory, where one that is missing is a crash.
 func (s *Store) checkSize() error {
-	info, err := os.Stat(s.path)
-	if err != nil {
-		return err
-	}
-	return s.db.View(func(tx *bbolt.Tx) error {
-		if want := tx.Size(); info.Size() < want {
-			return fmt.Errorf("the file is truncated: %d of %d bytes are there; restore it", info.Size(), want)
+	return s.peek(func(tx *bbolt.Tx) error {
+		if want := tx.Size(); s.size.Load() < want {
+			return fmt.Errorf("the file is truncated: %d of %d bytes are there; restore it", s.size.Load(), want)
 		}
 		return nil
+	})
+}
+
+// checkForWriting makes sure that the file is ours to write, and that bbolt can.
+func (s *Store) checkForWriting() error {
+	return s.peek(func(tx *bbolt.Tx) error {
+		if found, err := s.inspect(tx); err != nil {
+			return err
+		} else if name, _ := tx.Cursor().First(); !found && name != nil && tx.Bucket(s.bucket) == nil {
+			return fmt.Errorf("it is a file of something else: it has a bucket %q, and none %q; look at the path and Options.Bucket, or share the file by New", name, s.bucket)
+		}
+		return s.checkFree(tx)
 	})
 }
 
@@ -126,6 +159,9 @@ func openMapped(path string, opts *bbolt.Options) (*bbolt.DB, error) {
 	gib := 64
 	if strconv.IntSize == 32 || runtime.GOOS == "windows" { // where it would be the file's size
 		gib = 0
+	}
+	if opts.ReadOnly { // it does not grow
+		return bbolt.Open(path, 0, opts)
 	}
 	for {
 		opts.InitialMmapSize = gib << 30
@@ -164,11 +200,17 @@ func explain(err error) error {
 	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("another process has it open, or another Store of this one; one at a time can: %w", err)
 	case errors.Is(err, berrors.ErrInvalid):
-		return fmt.Errorf("it is not a bbolt file: %w", err)
+		return fmt.Errorf("it is not a bbolt file; look at the path, or restore it: %w", err)
 	case errors.Is(err, berrors.ErrVersionMismatch):
 		return fmt.Errorf("it is of another version of bbolt: %w", err)
 	case errors.Is(err, berrors.ErrChecksum):
 		return fmt.Errorf("it is damaged; restore it: %w", err)
+	case strings.HasPrefix(err.Error(), "file size too small"): // has no name
+		return fmt.Errorf("the file is truncated; restore it: %w", err)
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, &pathErr):
+		return fmt.Errorf("%w; this process must be able to read and write the file and, if there is none, to make one in its directory", pathErr.Err)
+	case errors.Is(err, syscall.EROFS) && errors.As(err, &pathErr):
+		return fmt.Errorf("%w; Options.ReadOnly is to look at a file there", pathErr.Err)
 	case errors.As(err, &pathErr): // names the path once more
 		return pathErr.Err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -126,7 +127,7 @@ func (s *Store) page(ctx context.Context, op string, bucket []byte, limit int, s
 			}
 			page = append(page, r)
 		}
-		return nil
+		return s.intact()
 	})
 	if err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func (s *Store) Events(ctx context.Context, after remint.Cursor, limit int) ([]r
 			}
 			page = append(page, e)
 		}
-		return nil
+		return s.intact()
 	})
 	if err != nil {
 		return nil, "", err
@@ -192,9 +193,10 @@ type view struct {
 // view calls read with a transaction, whose bytes are not to be used afterwards.
 // What it sees is durable.
 func (s *Store) view(op string, read func(*view) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = damaged(p)
+			err = s.damaged(p)
 		}
 		if err != nil && err != remint.ErrNotFound {
 			err = s.fail(op, err)
@@ -215,7 +217,7 @@ func (s *Store) view(op string, read func(*view) error) (err error) {
 // a transaction wrote before it has synced the last page of it. Nor does it see what the
 // cache has not, so that no record is newer by one way than it is, later, by the other.
 func (s *Store) begin() (*bbolt.Tx, error) {
-	tx, err := s.db.Begin(false)
+	tx, err := s.beginRead()
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +230,7 @@ func (s *Store) begin() (*bbolt.Tx, error) {
 	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	return s.db.Begin(false)
+	return s.beginRead()
 }
 
 // get returns the bytes of a record, or ErrNotFound.
@@ -241,6 +243,9 @@ func (v *view) get(id remint.ID) ([]byte, error) {
 	}
 	if data := v.records.Get(id[:]); data != nil {
 		return data, nil
+	}
+	if err := v.s.intact(); err != nil {
+		return nil, err
 	}
 	return nil, remint.ErrNotFound
 }
