@@ -16,7 +16,8 @@ import (
 // Load may answer from what is kept: with a record that was the store's at some moment
 // within the bound, or later. So a token that was revoked elsewhere is accepted here for at
 // most that long after Revoke has returned there. What this Cache itself commits is seen at
-// once, and a store that is written through one Cache only is never behind.
+// once, and a store that is written through one Cache only is never behind: unless it does a commit
+// after it has returned an error for it, which is seen within the bound, too.
 //
 // A kept record never denies, and nothing is changed on the strength of one: remint calls
 // Refresh for that. Reads of one record are one at a time, whatever their number: a

@@ -41,7 +41,7 @@ type commit struct {
 
 	place place         // guarded by queue.mu
 	err   error         // the outcome
-	woken chan struct{} // gets one value: it leads, or it is done
+	woken chan struct{} // of one that waits: gets one value, when it leads or is done
 }
 
 // An expect is what a batch needs to find: a revision, or no record.
@@ -59,7 +59,7 @@ type write struct {
 	touch  bool
 }
 
-var commits = sync.Pool{New: func() any { return &commit{woken: make(chan struct{}, 1)} }}
+var commits = sync.Pool{New: func() any { return new(commit) }}
 
 func newCommit(b remint.Batch) *commit {
 	c := commits.Get().(*commit)
@@ -109,7 +109,7 @@ func (c *commit) free() {
 	clear(c.events)
 	*c = commit{
 		expects: c.expects[:0], writes: c.writes[:0], deletes: c.deletes[:0], events: c.events[:0],
-		buf: c.buf[:0], woken: c.woken,
+		buf: c.buf[:0],
 	}
 	if cap(c.buf) > 64<<10 {
 		c.buf = nil

@@ -58,6 +58,8 @@ func (q *queue) do(ctx context.Context, s *Store, c *commit) error {
 		q.lead(s, c)
 		return c.err
 	}
+	// Made anew, as one that was made in a bubble of testing/synctest is of no use outside.
+	c.woken = make(chan struct{}, 1)
 	q.mu.Unlock()
 
 	select {
