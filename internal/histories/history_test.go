@@ -1,0 +1,191 @@
+package histories
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// An event is what porcupine puts into an order: a call, or a half of a rotation.
+type event struct {
+	*call
+	half half
+}
+
+type half string
+
+const (
+	whole  half = ""
+	begins half = "begins"
+	looks  half = "looks"
+	turns  half = "turns"
+	ends   half = "ends"
+	late   half = "late"
+)
+
+// history returns the operations for porcupine. A rotation is two of them: it looks, when it first
+// reads the token, and then it wins, if nobody else's rotation came in between, or loses,
+// if one did.
+func history(records []recorded) []porcupine.Operation {
+	var ops []porcupine.Operation
+	for _, r := range records {
+		if r.call.kind == doSweep && r.answer.class != ok && r.answer.class != unavailable {
+			panic(fmt.Sprintf("sweep: %v", r.answer.err))
+		}
+		op := porcupine.Operation{
+			ClientId: r.call.client, Input: event{r.call, whole}, Output: r.answer, Call: r.from, Return: r.to,
+		}
+		if readsAreTorn && r.call.torn(r.answer) {
+			first := op
+			first.Input = event{r.call, begins}
+			op.Input = event{r.call, ends}
+			ops = append(ops, first)
+		}
+		if r.call.kind == doRotate && (r.answer.class == conflict || r.answer.class == ok) {
+			first := op
+			first.Input = event{r.call, looks}
+			if first.Call, first.Return = r.look[0], r.look[1]; r.call.session && r.call.actor == bearer {
+				// What it was refused at first, it looked at in vain: when it looked again is not known.
+				first.Return = r.to
+			}
+			op.Input = event{r.call, turns}
+			ops = append(ops, first)
+		}
+		ops = append(ops, op)
+		if r.answer.late && r.answer.class == denied {
+			op.Input, op.Return = event{r.call, late}, r.end
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// A step is what porcupine asks again and again, in one order after the other.
+type step struct {
+	from  *state
+	event event
+}
+
+// model returns the model of w's history.
+func (w *world) model() porcupine.Model {
+	known := map[string]*state{}
+	done := map[step][]any{}
+	m := porcupine.NondeterministicModel{
+		Init: func() []any {
+			known[w.start.key] = w.start
+			return []any{w.start}
+		},
+		Step: func(from, in, out any) []any {
+			at := step{from.(*state), in.(event)}
+			all, found := done[at]
+			if found {
+				return all
+			}
+			for _, s := range w.next(at.from, at.event, out.(*answer)) {
+				if known[s.key] == nil {
+					known[s.key] = s
+				}
+				all = append(all, known[s.key])
+			}
+			done[at] = all
+			return all
+		},
+		Equal: func(a, b any) bool { return a == b },
+		Hash:  func(s any) uint64 { return maphash.Comparable(hashSeed, s) },
+		DescribeOperation: func(in, out any) string {
+			e := in.(event)
+			return fmt.Sprintf("%v %s → %v", e.call, e.half, out)
+		},
+		DescribeState: func(s any) string { return s.(*state).String() },
+	}
+	return m.ToModel()
+}
+
+// next returns the states after e, if it could be answered so.
+func (w *world) next(s *state, e event, a *answer) (all []*state) {
+	switch e.half {
+	case begins:
+		after := s.clone()
+		after.begun = append(after.begun, begun{by: e.id})
+		after.seal()
+		return []*state{after}
+	case late:
+		// The reuse that it reported is written down later than it was denied, if at all.
+		return append(s.after(e.call, a, nil), s)
+	case ends:
+		return s.afterTorn(e.call, a, nil)
+	case looks:
+		after := s.clone()
+		r := s.record(e.target)
+		after.looks = append(after.looks, look{e.id, r.newest.by, r.prev.by, r.cancels})
+		after.seal()
+		return []*state{after}
+	case turns:
+		before, saw := s.lookedAt(e.id)
+		if before == nil {
+			return nil
+		}
+		if before.hasBegun(e.id) {
+			return before.afterTorn(e.call, a, saw)
+		}
+		return before.after(e.call, a, saw)
+	}
+	if a.class == unavailable {
+		all = append(all, s)
+	}
+	if s.keeps && e.kind == doVerify && a.class == ok && s.explainsStale(e.call, a, w.engine) {
+		all = append(all, s)
+	}
+	return append(all, s.after(e.call, a, nil)...)
+}
+
+// lookedAt returns s without the look of a call, and that.
+func (s *state) lookedAt(call int) (*state, *look) {
+	for i := range s.looks {
+		if l := s.looks[i]; l.by == call {
+			without := s.clone()
+			without.looks = append(without.looks[:i], without.looks[i+1:]...)
+			without.seal()
+			return without, &l
+		}
+	}
+	return nil, nil
+}
+
+// after returns the states after c, at any of its times.
+func (s *state) after(c *call, a *answer, saw *look) (all []*state) {
+	for _, m := range s.movesTo(c, a, saw) {
+		all = append(all, m.state)
+	}
+	return all
+}
+
+// movesTo returns the ways in which c may go, at any of its times, that a could answer.
+func (s *state) movesTo(c *call, a *answer, saw *look) (all []*move) {
+	for _, t := range c.times {
+		for _, m := range s.moves(c, t, saw) {
+			if a.class == unavailable || m.answers(a) {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
+// answers reports whether a is what m would answer.
+func (m *move) answers(a *answer) bool {
+	if m.class != a.class || (m.shows == none) != (a.view == nil) {
+		return false
+	}
+	if a.view == nil {
+		return true
+	}
+	verified := none
+	if m.c.kind == doVerify {
+		verified = m.c.secret
+	}
+	return m.record(m.shows).looksLike(a.view, m.t, verified)
+}

@@ -1,0 +1,197 @@
+package histories
+
+import "slices"
+
+// A move is one way in which an operation goes, worked out on a copy of the state.
+type move struct {
+	*state
+	from *state
+	c    *call
+	t    int64
+	saw  *look // of a rotation
+	// touched are the records that it changes: once each, whatever it does to them.
+	touched []int
+	class   class
+	shows   int // the record whose view is the answer, or none
+}
+
+// moves returns all the ways in which c may go at t.
+func (s *state) moves(c *call, t int64, saw *look) []*move {
+	m := &move{state: s.clone(), from: s, c: c, t: t, saw: saw}
+	if c.kind == doSweep {
+		return m.done(ok)
+	}
+	// An operation's time is the later of now and the record's last change.
+	if t < m.record(c.target).changed && !(verifiesAreJudgedEarlier && c.kind == doVerify) {
+		return nil
+	}
+	for _, id := range []int{c.owner, c.target} {
+		for r := m.record(id); r != nil; r = m.record(r.parent) {
+			r.settle(t)
+		}
+	}
+	switch {
+	case c.kind == doVerify:
+		return m.verify()
+	case c.actor == stranger:
+		return m.done(notFound)
+	case c.actor == bearer:
+		return append(m.judgedEarlier(), m.asBearer(t)...)
+	}
+	return m.act()
+}
+
+// done ends m with an answer that shows nothing.
+func (m *move) done(answer class) []*move {
+	m.class = answer
+	if len(m.touched) == 0 && len(m.records) == len(m.from.records) {
+		m.state = m.from
+		return []*move{m}
+	}
+	for i := range m.records {
+		r := &m.records[i]
+		switch before := m.from.record(r.id); {
+		case slices.Contains(m.touched, r.id):
+			r.revision++
+			r.changed = max(m.t, r.changed)
+			if m.keeps {
+				m.was = append(m.was, version{*before, m.c.times[len(m.c.times)-1], m.c.client})
+			}
+			for i := range m.begun {
+				m.begun[i].past = append(slices.Clip(m.begun[i].past), *before)
+			}
+		case before != nil:
+			*r = *before // to look at the time changes nothing
+		}
+	}
+	m.seal()
+	return []*move{m}
+}
+
+// shown ends m with the token id as it is then.
+func (m *move) shown(id int) []*move {
+	m.shows = id
+	return m.done(ok)
+}
+
+// or returns a copy of m, for the other way in which it may go.
+func (m *move) or() *move {
+	other := *m
+	other.state = m.clone()
+	other.touched = slices.Clone(m.touched)
+	return &other
+}
+
+func (m *move) touch(r *record) {
+	if !slices.Contains(m.touched, r.id) {
+		m.touched = append(m.touched, r.id)
+	}
+}
+
+// judge returns what the presented secret is good for at t.
+func (s *state) judge(c *call, t int64) standing {
+	r := *s.record(c.owner)
+	r.settle(t)
+	if !r.lives(t) {
+		return dead
+	}
+	got := r.standing(c.secret)
+	if got != dead && r.parent != none && s.lent(&r, t) == dead {
+		return dead
+	}
+	return got
+}
+
+// lent returns the standing that a session has from its parent.
+func (s *state) lent(r *record, t int64) standing {
+	p := *s.record(r.parent)
+	p.settle(t)
+	if !p.lives(t) || p.epoch != r.parentEpoch {
+		return dead
+	}
+	return p.lent(r.startedWith)
+}
+
+// verify is Issuer.Verify.
+func (m *move) verify() []*move {
+	if m.from.judge(m.c, m.t) == dead {
+		return m.deny()
+	}
+	m.use(m.t)
+	return m.shown(m.c.owner)
+}
+
+// use confirms the presented secret if this is its first use, as of t.
+func (m *move) use(t int64) {
+	r := *m.from.record(m.c.owner)
+	r.settle(t)
+	if m.c.secret == r.newest.by && !r.newest.used {
+		r.confirm(max(t, r.changed))
+		r.settle(m.t)
+		*m.record(r.id) = r
+		m.touch(&r)
+	}
+}
+
+// deny refuses the presented secret, and writes the first reuse of a retired one down.
+func (m *move) deny() []*move {
+	silent := m.or().done(denied)
+	r := m.record(m.c.owner)
+	i := slices.IndexFunc(r.stopped, func(s stopped) bool { return s.by == m.c.secret })
+	if i < 0 || r.stopped[i].reported {
+		return silent
+	}
+	of := r.stopped[i]
+	r.stopped = slices.Clone(r.stopped)
+	r.stopped[i].reported = true
+	m.touch(r)
+	was := m.from.record(r.id)
+	told := m.done(denied)
+	switch {
+	case slices.Contains([]int{was.newest.by, was.prev.by, was.older.by}, m.c.secret):
+		// It is written down by a commit of its own, and what has stopped by the clock alone
+		// may meanwhile be what a cancellation has brought back that began before.
+	case m.c.faulty:
+		// "Its failure leaves the denial as it is."
+	case of.unused:
+		return silent // it was never handed on, so it is not retired
+	case len(r.stopped)-i > keptDigests:
+	case !r.lives(m.t), r.parent != none && m.lent(r, m.t) == dead:
+		// Either: so it is of a token that has ended.
+	default:
+		return told
+	}
+	return append(silent, told...)
+}
+
+// asBearer judges the bearer as of t, and goes on with what it may do.
+func (m *move) asBearer(t int64) []*move {
+	got := m.from.judge(m.c, t)
+	if got == dead {
+		return m.deny()
+	}
+	m.use(t)
+	return m.actAs(got, t)
+}
+
+// actAs does what m.c says, if a bearer of that standing may.
+func (m *move) actAs(got standing, t int64) []*move {
+	if r := m.record(m.c.owner); r.parent != none {
+		got = m.asSession(r, got, t)
+	}
+	if got != full && m.c.kind != doGet {
+		return m.done(forbidden)
+	}
+	return m.act()
+}
+
+// asSession returns what a session may do that has this standing by itself.
+func (m *move) asSession(r *record, got standing, t int64) standing {
+	switch {
+	case m.c.kind == doRevoke && m.c.target == r.id:
+		return full
+	case !r.manages:
+		return retired
+	}
+	return min(got, m.from.lent(r, t))
+}
