@@ -31,7 +31,8 @@ type draft struct {
 	was    *Record // nil: it is new
 	minted bool    // it has a new secret
 	kind   EventKind
-	ev     Event // Other and Generation
+	ev     Event  // Other, Generation and Reason
+	least  uint64 // its revision is at least this
 }
 
 func (i *Issuer) begin(ctx context.Context, actor string, from netip.Addr) *attempt {
@@ -135,7 +136,7 @@ func (t *attempt) commit() ([]*Record, error) {
 		if d.was != nil {
 			put.Replaces = d.was.revision
 		}
-		d.revision = put.Replaces + 1
+		d.revision = max(put.Replaces+1, d.least)
 		d.changedAt, d.stamp = max(t.now, d.changedAt), stamp
 		put.Record = d.finish()
 		records = append(records, put.Record)

@@ -63,6 +63,18 @@ func goldenStates() []goldenState {
 	again := func(r remint.Rotation) func(*bed, remint.Grant) {
 		return func(b *bed, g remint.Grant) { b.rotate(g.Token.ID(), r) }
 	}
+	restored := func(r remint.Restore) func(*bed) remint.ID {
+		return func(b *bed) remint.ID {
+			id := b.issue(remint.Spec{Parent: b.issue(remint.Spec{}).Token.ID()}).Token.ID()
+			b.op.EndSessions(b.Context(), id)
+			b.wait(time.Minute)
+			r.At = b.now()
+			if _, err := b.op.AfterRestore(b.Context(), r); err != nil {
+				b.Fatal(err)
+			}
+			return id
+		}
+	}
 	after, firstUse := remint.RetireAfter(time.Hour), remint.RetireAfterFirstUse(time.Hour)
 	return []goldenState{
 		{"issued", func(b *bed) remint.ID { return b.issue(remint.Spec{}).Token.ID() }},
@@ -170,6 +182,8 @@ func goldenStates() []goldenState {
 			b.op.EndSessions(b.Context(), id)
 			return id
 		}},
+		{"restored", restored(remint.Restore{Log: eventSeq(nil)})},
+		{"restored-without-a-secret", restored(remint.Restore{StopSecrets: true})},
 		{"without-a-live-secret", func(b *bed) remint.ID {
 			g := b.issue(remint.Spec{ExpiresAt: b.in(time.Hour)})
 			b.rotate(g.Token.ID(), remint.Rotation{})
@@ -177,6 +191,14 @@ func goldenStates() []goldenState {
 			return g.Token.ID()
 		}},
 	}
+}
+
+func goldenStateOf(t testing.TB, name string) func(*bed) remint.ID {
+	k := slices.IndexFunc(goldenStates(), func(s goldenState) bool { return s.name == name })
+	if k < 0 {
+		t.Fatalf("there is no golden state %q", name)
+	}
+	return goldenStates()[k].make
 }
 
 func goldenBed(t testing.TB) *bed {
@@ -236,6 +258,9 @@ func goldenEvents(t testing.TB) map[string]remint.Event {
 	for _, e := range b.log() {
 		all[string(e.Kind)] = e
 	}
+	restored := goldenBed(t)
+	goldenStateOf(t, "restored-without-a-secret")(restored)
+	all[string(remint.EventRestore)] = restored.log()[3]
 	all["full"] = remint.Event{
 		Revision: math.MaxUint64, At: time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC), Kind: "x",
 		Token: id, Other: child.Token.ID(), Owner: strings.Repeat("o", 255), Actor: strings.Repeat("a", 256),
@@ -316,7 +341,7 @@ func TestGoldenEventsAreReadAndWrittenAsTheyAre(t *testing.T) {
 	}
 	for _, kind := range []remint.EventKind{
 		remint.EventIssue, remint.EventUpdate, remint.EventRotate, remint.EventConfirm, remint.EventCancel, remint.EventFinish,
-		remint.EventEndSessions, remint.EventRevoke, remint.EventSeal, remint.EventReplay, remint.EventReuse, remint.EventRemove,
+		remint.EventEndSessions, remint.EventRevoke, remint.EventSeal, remint.EventReplay, remint.EventReuse, remint.EventRemove, remint.EventRestore,
 	} {
 		if _, err := os.Stat("testdata/event-v1-" + string(kind) + ".bin"); err != nil {
 			t.Error(err)

@@ -22,8 +22,9 @@ const (
 	EventReplay      EventKind = "replay" // a secret was handed out again, to a retry: no record changed
 	EventReuse       EventKind = "reuse"  // a retired secret was presented; stored the first time
 	EventRemove      EventKind = "remove"
-	EventVerify      EventKind = "verify" // *
-	EventDeny        EventKind = "deny"   // *
+	EventRestore     EventKind = "restore" // a restored token was brought up to date: [Actor.AfterRestore]
+	EventVerify      EventKind = "verify"  // *
+	EventDeny        EventKind = "deny"    // *
 )
 
 // Reasons of an [EventDeny]: what [Issuer.Verify] found first, in its order of judgement.
@@ -49,6 +50,10 @@ const (
 	ReasonOld   = "old"   // of an EventReuse: it stopped longer ago
 )
 
+// ReasonStopped, of an [EventRestore], says that the token's secrets have stopped: rotate it. The
+// others are ReasonRevoked and, where nothing stops, "".
+const ReasonStopped = "stopped"
+
 // An Event is one thing that happened. It holds no secret and no digest.
 //
 // Each record that an operation changes has one event, in the same commit. A change
@@ -65,5 +70,5 @@ type Event struct {
 	From       netip.Addr
 	Generation uint64        // of the secret: 1 for a token's first
 	Age        time.Duration // of an EventReuse: since the secret was retired
-	Reason     string        // of an EventDeny, or of a replaced secret: one of the Reason constants
+	Reason     string        // of an EventDeny, an EventRestore or a replaced secret: one of the Reason constants
 }

@@ -77,6 +77,9 @@ func newID(now int64) ID {
 	return ID(id)
 }
 
+// millis returns the time at which it was made, in milliseconds.
+func (id ID) millis() int64 { return int64(ulid.ULID(id).Time()) }
+
 // String returns the canonical form, or "" for the zero ID.
 func (id ID) String() string {
 	if id.IsZero() {

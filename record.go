@@ -124,7 +124,7 @@ func (r *Record) finish() *Record {
 // ID returns the key.
 func (r *Record) ID() ID { return r.id }
 
-// Revision returns the number of times that the record was changed: 1 for a new one.
+// Revision returns a number that rises with every change: 1 for a new record.
 func (r *Record) Revision() uint64 { return r.revision }
 
 // Owner returns the first half of the key of [Store.List]. It never changes.

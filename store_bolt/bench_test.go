@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -231,6 +232,81 @@ func (r *rotation) run(b *testing.B, tokens, writers int, begin func(*Store) com
 	}
 	all.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+// BenchmarkBackup copies a file to another, alone and while 8 writers commit to it. What those
+// come to is beside it, and how much the file has grown by then.
+func BenchmarkBackup(b *testing.B) {
+	for _, tokens := range []int{1000, 100_000} {
+		for _, writers := range []int{0, 8} {
+			b.Run(fmt.Sprintf("tokens=%d/writers=%d", tokens, writers), func(b *testing.B) {
+				s := benchStore(b, tokens, nil)
+				to, err := os.Create(filepath.Join(b.TempDir(), "copy"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer to.Close()
+				before, _ := os.Stat(s.path)
+				var done atomic.Bool
+				var commits atomic.Int64
+				var all sync.WaitGroup
+				for w := range writers {
+					all.Go(func() {
+						for revision := uint64(2); !done.Load(); revision++ {
+							for n := w; n < tokens && !done.Load(); n += writers {
+								r := benchRecord(n, revision)
+								if err := throughStore(s).commit(r, benchEvent(r)); err != nil {
+									b.Error(err)
+									return
+								}
+								commits.Add(1)
+							}
+						}
+					})
+				}
+				b.SetBytes(before.Size())
+				b.ResetTimer()
+				for b.Loop() {
+					if _, err := to.Seek(0, io.SeekStart); err != nil {
+						b.Fatal(err)
+					}
+					if err := s.Backup(b.Context(), to); err != nil {
+						b.Fatal(err)
+					}
+					if err := to.Sync(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				elapsed := b.Elapsed()
+				done.Store(true)
+				all.Wait()
+				after, _ := os.Stat(s.path)
+				b.ReportMetric(float64(commits.Load())/elapsed.Seconds(), "commits/s")
+				b.ReportMetric(float64(after.Size())/float64(before.Size()), "growth")
+			})
+		}
+	}
+	b.Run("yardstick: copy the file", func(b *testing.B) {
+		s := benchStore(b, 100_000, nil)
+		to, err := os.Create(filepath.Join(b.TempDir(), "copy"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer to.Close()
+		from, err := os.ReadFile(s.path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(from)))
+		for b.Loop() {
+			if _, err := to.WriteAt(from, 0); err != nil {
+				b.Fatal(err)
+			}
+			if err := to.Sync(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func throughStore(s *Store) committer {

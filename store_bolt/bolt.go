@@ -22,8 +22,7 @@
 // # Caveats
 //
 // One process at a time can open the file, and no other can even read it meanwhile, nor
-// copy it and be sure to get a whole one. To back up a running service, write a snapshot with
-// (*bbolt.Tx).WriteTo from a file that was opened for [New].
+// copy it and be sure to get a whole one. [Store.Backup] copies the file of a running service.
 //
 // Two Stores must not use one bucket: each would keep what the other has replaced. [Open]
 // and [New] refuse it. Nor may anything else write to the bucket.
