@@ -531,8 +531,16 @@ func fuzzStored(f *testing.F, kind string, seeds ...[]byte) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		parseStored(kind, body)
+		if _, err := parseStored(kind, body); err == nil && (len(body) < 4 || !bytes.Equal(sealBytes(body[:len(body)-4]), body)) {
+			t.Fatalf("%x is read with another checksum", body)
+		}
 		stored := sealBytes(body)
+		before := bytes.Clone(stored)
+		defer func() {
+			if !bytes.Equal(stored, before) {
+				t.Fatalf("reading %x has changed it", before)
+			}
+		}()
 		if again, err := parseStored(kind, stored); err == nil && !bytes.Equal(again, stored) {
 			t.Fatalf("%x is written as %x", stored, again)
 		} else if err != nil && !strings.HasPrefix(err.Error(), "remint: ") {

@@ -337,5 +337,13 @@ func FuzzParseID(f *testing.F) {
 		if err != nil && (!errors.Is(err, remint.ErrNotFound) || !got.IsZero()) {
 			t.Fatalf("ParseID(%q) = %v, %v", s, got, err)
 		}
+		// The codecs take the same texts, and the empty one, which is no ID.
+		was := remint.ID{1}
+		if err := was.UnmarshalText([]byte(s)); (err == nil) != (ok || s == "") || err != nil && was != (remint.ID{1}) || err == nil && was != got {
+			t.Fatalf("UnmarshalText(%q) = %v, %v", s, was, err)
+		}
+		if text, err := got.MarshalText(); err != nil || string(text) != got.String() || ok && string(text) != s {
+			t.Fatalf("%q is written as %q, %v", s, text, err)
+		}
 	})
 }

@@ -27,6 +27,9 @@ func (s *service) axiomAnswer(path, secret, body string) (status int, m map[stri
 	if f := s.faults.take(); f != nil {
 		s.t.Errorf("reported %v", f)
 	}
+	if strings.Contains(w.Body.String(), secret[len(secret)-49:]) && !strings.Contains(body, secret[len(secret)-49:]) {
+		s.t.Errorf("the credential is in %s", w.Body)
+	}
 	switch w.Code {
 	case http.StatusOK:
 		if text, _ := m["token"].(string); !s.works(text) {

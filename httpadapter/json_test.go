@@ -1,6 +1,7 @@
 package httpadapter
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestABodyIsReadStrictly(t *testing.T) {
@@ -217,17 +219,67 @@ func (n node) plain() any {
 	return nil
 }
 
+// plainlyJSON reports of what is JSON whether no object in it has a key twice, and nothing is nested too deeply.
+func plainlyJSON(body []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(body))
+	type level struct {
+		keys  map[string]bool // nil: a list
+		value bool            // what comes next is no key
+	}
+	var levels []level
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return true
+		}
+		top := len(levels) - 1
+		if text, ok := tok.(string); ok && top >= 0 && levels[top].keys != nil && !levels[top].value {
+			if levels[top].keys[text] {
+				return false
+			}
+			levels[top].keys[text], levels[top].value = true, true
+			continue
+		}
+		switch tok {
+		case json.Delim('{'), json.Delim('['):
+			l := level{}
+			if tok == json.Delim('{') {
+				l.keys = map[string]bool{}
+			}
+			if levels = append(levels, l); len(levels) > maxDepth {
+				return false
+			}
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:top]
+			top--
+		}
+		if top >= 0 {
+			levels[top].value = false
+		}
+	}
+}
+
 func FuzzABodyIsRefusedOrReadAsJSON(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[1,2.5e3,null,true,"x\u0000"]}`, `[[[]]]`, `{"a":1,"a":2}`, `"`, `{"a":{"b":[]}} `, "\xff"} {
+	for _, s := range []string{`{}`, `{"a":[1,2.5e3,null,true,"x\u0000"]}`, `[[[]]]`, `{"a":1,"a":2}`, `"`, `{"a":{"b":[]}} `, "\xff",
+		`{"a":{"a":1},"b":{"a":1}}`, `[{"a":1},{"a":1}]`, `{"":1,"":2}`, `{"a":"a","\u0061":1}`, `{"a":"\ud800"}`, "{} {}", "[1,]", "\ufeff{}",
+		strings.Repeat("[", 32) + strings.Repeat("]", 32), strings.Repeat("[", 33) + strings.Repeat("]", 33), strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32),
+		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"a":2}`, `{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":2}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		n, err := parseJSON(body)
 		if err != nil {
-			if _, ok := err.(*bodyError); !ok || kindOf(err) != badInput {
+			if _, ok := err.(*bodyError); !ok || kindOf(err) != badInput || len(err.Error()) > 1<<10 {
 				t.Errorf("%T: %v", err, err)
 			}
+			if utf8.Valid(body) && json.Valid(body) && plainlyJSON(body) {
+				t.Errorf("%q is refused: %v", body, err)
+			}
 			return
+		}
+		if !plainlyJSON(body) {
+			t.Errorf("%q was read", body)
 		}
 		var want any
 		d := json.NewDecoder(strings.NewReader(string(body)))

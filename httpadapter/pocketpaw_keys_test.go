@@ -518,12 +518,20 @@ func FuzzAPIKeyBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		s := newService(t)
+		master := s.master()
 		r := httptest.NewRequest("POST", keys, strings.NewReader(body))
-		r.Header.Set("Authorization", "Bearer "+s.master().Secret.Reveal())
+		r.Header.Set("Authorization", "Bearer "+master.Secret.Reveal())
 		r.Header.Set("Content-Type", "application/json")
+		before := s.snapshot()
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
 		a := answer{t, w.Code, w.Header(), w.Body.String()}
+		if f := s.faults.take(); f != nil {
+			t.Errorf("reported %v", f)
+		}
+		if (s.snapshot() == before) != (w.Code != 200) {
+			t.Errorf("%q: %d, and the store has changed: %v", body, w.Code, w.Code != 200)
+		}
 		if w.Code != 200 {
 			if detail, _ := a.want(w.Code)["detail"].(string); detail == "" || !slices.Contains([]int{400, 413, 422}, w.Code) {
 				t.Errorf("%q: %d %s", body, w.Code, w.Body)
@@ -538,6 +546,9 @@ func FuzzAPIKeyBody(f *testing.F) {
 			t.Fatalf("%q: %v", body, err)
 		}
 		k := a.key()
+		if id, err := remint.ParseID(k.ID); err != nil || s.get(id).Owner() != "acme" || !s.works(k.Key) || k.Key == master.Secret.Reveal() {
+			t.Errorf("%q: %s", body, a.body)
+		}
 		if n := len([]rune(k.Name)); n < 1 || n > 100 {
 			t.Errorf("%q: a name of %d characters", body, n)
 		}

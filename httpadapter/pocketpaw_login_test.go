@@ -473,8 +473,12 @@ func FuzzLoginBody(f *testing.F) {
 		body = strings.ReplaceAll(body, "MASTER", master)
 		r := httptest.NewRequest("POST", login, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
+		before := s.snapshot()
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
+		if (s.snapshot() == before) != (w.Code != 200) {
+			t.Errorf("%q: %d, and the store has changed: %v", body, w.Code, w.Code != 200)
+		}
 		got := strings.TrimSuffix(w.Body.String(), "\n")
 		switch w.Code {
 		case 200:
