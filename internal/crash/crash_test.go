@@ -1,0 +1,38 @@
+package crash
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// crashes is how many victims there are, unless REMINT_CRASHES says otherwise.
+const crashes = 20
+
+func TestWhateverAKilledProcessAcknowledgedIsThereAndNothingByHalves(t *testing.T) {
+	n := int(variable(t, "REMINT_CRASHES", crashes))
+	seed := variable(t, "REMINT_CRASH_SEED", rand.Uint64())
+	t.Logf("REMINT_CRASH_SEED=%d", seed)
+	c := newCampaign(t, seed)
+	c.renew(false)
+	for k := range n {
+		c.kill(k)
+	}
+	t.Log(&c.totals)
+	if c.totals.kills == 0 || c.totals.acknowledged() == 0 {
+		t.Error("nothing was tried")
+	}
+}
+
+func variable(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
