@@ -50,8 +50,8 @@ const (
 	ReasonOld   = "old"   // of an EventReuse: it stopped longer ago
 )
 
-// ReasonStopped says of an [EventRestore] that the token's secrets have stopped: rotate it. Other
-// reasons of one are ReasonRevoked and, where nothing stops, "".
+// ReasonStopped is that of an [EventRestore] by which the token's secrets have stopped: rotate it.
+// The others are ReasonRevoked and, where nothing stops, "".
 const ReasonStopped = "stopped"
 
 // An Event is one thing that happened. It holds no secret and no digest.
