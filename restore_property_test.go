@@ -170,7 +170,7 @@ func livedInMemory(t *rapid.T) (lost *pastWorld, backup remint.Store, from int) 
 }
 
 func TestNothingThatADisasterHasSeenDeadLivesAfterARestore(t *testing.T) {
-	checkMany(t, 30, func(t *rapid.T) {
+	checkMany(t, 12, func(t *rapid.T) {
 		lost, backup, from := livedInMemory(t)
 		at, log := lost.disaster(from)
 		w := lost.restored(cloneStore(backup))
@@ -192,7 +192,7 @@ func TestNothingThatADisasterHasSeenDeadLivesAfterARestore(t *testing.T) {
 }
 
 func TestWithoutALogEverySecretStops(t *testing.T) {
-	checkMany(t, 5, func(t *rapid.T) {
+	checkMany(t, 3, func(t *rapid.T) {
 		lost, backup, from := livedInMemory(t)
 		at, log := lost.disaster(from)
 		w := lost.restored(cloneStore(backup))
@@ -222,7 +222,7 @@ func TestWithoutALogEverySecretStops(t *testing.T) {
 // Whatever is missing from the midst of what the log has of a token: what comes last of it shows that
 // something is.
 func TestALogWithGapsRevivesNothing(t *testing.T) {
-	checkMany(t, 10, func(t *rapid.T) {
+	checkMany(t, 5, func(t *rapid.T) {
 		lost, backup, from := livedInMemory(t)
 		at, log := lost.disaster(from)
 		last := map[remint.ID]uint64{}
@@ -281,7 +281,7 @@ func TestWhatABackupOfAFileRevivesIsEndedToo(t *testing.T) {
 var meanwhileOps = []string{"issue", "child", "session", "rotate", "use"}
 
 func TestARestoreThatWasInterruptedIsFinishedAndHarmsNothingThatCameSince(t *testing.T) {
-	checkMany(t, 20, func(t *rapid.T) {
+	checkMany(t, 8, func(t *rapid.T) {
 		lost, backup, from := livedInMemory(t)
 		at, log := lost.disaster(from)
 		s := cloneStore(backup)
@@ -371,7 +371,7 @@ func (w *pastWorld) endedByLog(lost *pastWorld, log []remint.Event, tok remint.T
 // The same backup is restored twice: what the first restore has done is a part of what the second
 // one finds in the log.
 func TestABackupThatIsRestoredAgainKnowsWhatCameOfTheFirstRestore(t *testing.T) {
-	checkMany(t, 10, func(t *rapid.T) {
+	checkMany(t, 5, func(t *rapid.T) {
 		lost, backup, from := livedInMemory(t)
 		at, log := lost.disaster(from)
 		w := lost.restored(cloneStore(backup))

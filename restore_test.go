@@ -170,6 +170,16 @@ func restoreCases() []restoreCase {
 		{"the waiting rotation was repeated", rotated(remint.Rotation{Retire: firstUse}), func(b bedOf, g grants) {
 			g["newer"] = b.rotate(id(g), remint.Rotation{Retire: firstUse})
 		}, []string{"child"}, []string{"it", "new", "newer"}, remint.ReasonStopped},
+		{"a rotation waits during an overlap", func(b bedOf, g grants) {
+			g["mid"] = b.rotate(id(g), remint.Rotation{Retire: planned})
+			b.accepted(g["mid"])
+			rotated(remint.Rotation{Retire: firstUse})(b, g)
+		}, none, []string{"it", "mid", "new"}, nil, ""},
+		{"it was repeated then", func(b bedOf, g grants) {
+			g["mid"] = b.rotate(id(g), remint.Rotation{Retire: planned})
+			b.accepted(g["mid"])
+			rotated(remint.Rotation{Retire: firstUse})(b, g)
+		}, func(b bedOf, g grants) { b.rotate(id(g), remint.Rotation{}) }, nil, []string{"it", "mid", "new"}, remint.ReasonStopped},
 		{"a bearer, with one of two secrets, ended its sessions", rotated(remint.Rotation{Retire: firstUse}), end("new"), nil, []string{"it", "new"}, remint.ReasonStopped},
 
 		{"a successor waits", rotated(to(firstUse)), none, []string{"it", "new", "child"}, nil, ""},
@@ -912,6 +922,7 @@ func TestWhatARestoreChangesIsObservedAndStoredOnce(t *testing.T) {
 	b.session(root.Token.ID(), remint.Session{})
 	gone := b.issue(remint.Spec{Owner: "p"})
 	stopped := b.issue(remint.Spec{Owner: "p"})
+	b.revoke(b.issue(remint.Spec{}).Token.ID()) // of which nothing can come any more
 	b.backUp()
 	b.revoke(gone.Token.ID())
 	b.rotate(stopped.Token.ID(), remint.Rotation{})

@@ -175,7 +175,7 @@ func (v *verdict) carryOut(now int64) (reason string) {
 			v.pruneAt, v.pruneEpoch = now, v.epoch
 		}
 	}
-	if !v.parent.IsZero() && !v.w.sinceID(v.parent) {
+	if !v.parent.IsZero() { // which is no younger, and so is restored, too
 		v.parentEpoch += epochStep
 	}
 	return reason
