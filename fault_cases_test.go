@@ -247,7 +247,7 @@ const faultKey = "a-key-of-22-characters-or-more"
 func TestEveryOperationOnTheStoreHasAFaultCase(t *testing.T) {
 	own := map[string]string{ // they may succeed in part
 		"Sweep":        "TestASweepThatFailsAnywhereLosesNothing",
-		"AfterRestore": "TestARestoreThatWasInterruptedIsFinishedAndHarmsNothingThatCameSince",
+		"AfterRestore": "TestARestoreThatFailsAnywhereIsFinishedByCallingItAgain",
 	}
 	ctx := reflect.TypeFor[context.Context]()
 	for _, of := range []reflect.Type{reflect.TypeFor[remint.Actor](), reflect.TypeFor[*remint.Issuer]()} {
