@@ -82,7 +82,7 @@ func FuzzIfMatch(f *testing.F) {
 func FuzzTheOrganizationOfAxiomsHeader(f *testing.F) {
 	n := len(axiomRoutes(remint.ID{1}))
 	for i, text := range []string{
-		"", "acme", "other", "ACME", "acme\nacme", "acme\nother", "acme ", "acme,other", "\"acme\"", "", "acme\n", "éacme", "*",
+		"", "acme", "other", "ACME", "Acme", "acme\nacme", "acme\nother", "acme ", "acme,other", "\"acme\"", "", "acme\n", "éacme", "*",
 	} {
 		for k := range n {
 			f.Add(text, byte(i+k))

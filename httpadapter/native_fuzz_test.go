@@ -29,7 +29,11 @@ func fuzzNative(f *testing.F, method, path, contentType string, statuses []int, 
 			return s.issue(remint.Spec{Capabilities: remint.Allow(caps...), Networks: []netip.Prefix{local}, Attributes: map[string]string{"a": "b"}})
 		}
 		caller, target, ended := bounded("tokens", "x"), bounded("x"), bounded("x")
-		foreign := s.issue(remint.Spec{Owner: "other"})
+		// Nobody has used the foreign one: to verify it would be to change it.
+		foreign, err := s.issuer.Operator("test").Rotate(t.Context(), s.issue(remint.Spec{Owner: "other"}).Token.ID(), remint.Rotation{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		was := s.get(foreign.Token.ID()).State().Revision
 		if err := s.issuer.Operator("test").Revoke(t.Context(), ended.Token.ID()); err != nil {
 			t.Fatal(err)
@@ -43,7 +47,7 @@ func fuzzNative(f *testing.F, method, path, contentType string, statuses []int, 
 		before := s.snapshot()
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
-		a := answer{t, w.Code, w.Header(), w.Body.String()}
+		a, changed := answer{t, w.Code, w.Header(), w.Body.String()}, s.snapshot() != before
 
 		if strings.Contains(a.body, secret[len(secret)-49:]) && !strings.Contains(text, secret[len(secret)-49:]) {
 			t.Errorf("the credential is in %s", a.body)
@@ -59,7 +63,7 @@ func fuzzNative(f *testing.F, method, path, contentType string, statuses []int, 
 				t.Errorf("%d %s", a.status, a.body)
 			}
 			a.wantProblem(a.status, "")
-			if s.snapshot() != before {
+			if changed {
 				t.Errorf("%d, and something changed", a.status)
 			}
 			return
@@ -69,7 +73,10 @@ func fuzzNative(f *testing.F, method, path, contentType string, statuses []int, 
 		}
 		switch path {
 		case "/introspect":
-			checkIntrospected(t, s, a, text, before, caller, target)
+			checkIntrospected(a, text, caller, target)
+			if changed {
+				t.Error("to look has changed something")
+			}
 		case "/revoke":
 			v, _ := url.ParseQuery(text)
 			for _, g := range []remint.Grant{caller, target} {
@@ -102,11 +109,11 @@ func fuzzNative(f *testing.F, method, path, contentType string, statuses []int, 
 
 // checkIntrospected fails unless the answer says of a live token of the caller's owner, where it
 // may be used from, that it is active, and of anything else nothing at all.
-func checkIntrospected(t *testing.T, s *service, a answer, form, before string, live ...remint.Grant) {
-	t.Helper()
+func checkIntrospected(a answer, form string, live ...remint.Grant) {
+	a.t.Helper()
 	v, err := url.ParseQuery(form)
 	if err != nil {
-		t.Errorf("%q is served", form)
+		a.t.Errorf("%q is served", form)
 	}
 	from, err := netip.ParseAddr(v.Get("client_ip"))
 	within := err == nil && netip.MustParsePrefix("192.0.2.0/24").Contains(from.Unmap())
@@ -119,10 +126,7 @@ func checkIntrospected(t *testing.T, s *service, a answer, form, before string, 
 	if want == "" {
 		a.wantBody(200, `{"active":false}`)
 	} else if m := a.want(200); m["active"] != true || m["jti"] != want || m["sub"] != "acme" {
-		t.Errorf("%q: %s", form, a.body)
-	}
-	if s.snapshot() != before {
-		t.Error("to look has changed something")
+		a.t.Errorf("%q: %s", form, a.body)
 	}
 }
 

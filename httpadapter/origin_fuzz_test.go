@@ -33,6 +33,10 @@ func FuzzOrigin(f *testing.F) {
 		f.Add(c[0], c[1], c[2], c[3], byte(i))
 		f.Add(c[0], c[1], c[2], c[3], byte(i+3))
 	}
+	for k := range fuzzRoutes(remint.ID{1}) {
+		f.Add(evil, "cross-site", "service.example", "websocket", byte(k))
+		f.Add(evil, "", "service.example", "", byte(k))
+	}
 	f.Fuzz(func(t *testing.T, origin, site, host, upgrade string, which byte) {
 		s := newService(t, func(u *setup) {
 			u.adapter.Cookie = &httpadapter.Cookie{Name: "sid", TrustedOrigins: []string{trusted}}

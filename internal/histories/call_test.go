@@ -77,6 +77,8 @@ type call struct {
 
 	// times are what the clock showed during the call, in order.
 	times []int64
+	// committed is what the clock showed when it last began to commit; none: that is not known.
+	committed int64
 	// lost: it was answered with a conflict.
 	lost bool
 	// faulty: the store has failed it at least once.

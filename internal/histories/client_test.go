@@ -21,9 +21,13 @@ type client struct {
 	// Of the operation that it does:
 	hit  bool // the store has failed it
 	late bool // and may yet do what it was told
-	// target is what it changes, and looked when that was first read.
+	// target is what it rotates, and looked when that was first read.
 	target remint.ID
 	looked [2]int64
+	// committed is what the clock showed when it last began to commit.
+	committed int64
+	// sweeps: it does so in an order that no seed repeats.
+	sweeps bool
 }
 
 func (w *world) client(number int) *client {
@@ -39,7 +43,7 @@ func (c *client) pause() {
 // fails reports whether the store shall fail c now, of n operations of the kind as often as
 // of one commit.
 func (c *client) fails(n float64) bool {
-	if c.number == 0 || c.w.faults == 0 || c.rng.Float64() >= c.w.faults/n {
+	if c.number == 0 || c.w.faults == 0 || c.sweeps || c.rng.Float64() >= c.w.faults/n {
 		return false
 	}
 	c.hit = true
@@ -192,13 +196,19 @@ func (c *client) do(do call, text string, id remint.ID) {
 	do.id, do.client = int(w.ids.Add(1)), c.number
 	do.session = do.owner != do.target || do.owner != w.start.records[0].id
 	do.name = fmt.Sprint("name ", do.id)
-	c.hit, c.late, c.target, c.looked = false, false, id, [2]int64{}
+	c.hit, c.late, c.target, c.looked, c.committed = false, false, remint.ID{}, [2]int64{}, none
+	if do.kind == doRotate {
+		c.target = id
+	}
+	c.sweeps = do.kind == doSweep
 	mark := w.clock.mark()
 	from := w.stamps.Add(1)
 	a, g := c.ask(&do, text, id)
 	to := w.stamps.Add(1)
 	do.times, do.faulty, do.lost = w.clock.since(mark), c.hit, a.class == conflict
-	a.late = c.late
+	if a.late = c.late; !w.loose {
+		do.committed = c.committed
+	}
 
 	w.mu.Lock()
 	if do.kind == doStartSession && a.class == ok {

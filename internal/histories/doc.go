@@ -6,6 +6,9 @@
 // What would have been the right answer is a model: the state machine of [remint.Actor.Rotate]'s
 // comment, written from the documentation and without a look at how package remint does it.
 //
+// REMINT_HISTORIES=n lets n times as many histories happen, and REMINT_HISTORIES_SEED=n the one
+// of that seed; the flag -artifacts of go test keeps the page of one that nothing explains.
+//
 // # What is exact and what is not
 //
 // An operation changes the state at one moment between its call and its return. It may

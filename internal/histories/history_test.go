@@ -7,21 +7,21 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// An event is what porcupine puts into an order: a call, or a half of a rotation.
+// An event is what porcupine puts into an order: a call, or a part of one.
 type event struct {
 	*call
-	half half
+	part part
 }
 
-type half string
+type part string
 
 const (
-	whole  half = ""
-	begins half = "begins"
-	looks  half = "looks"
-	turns  half = "turns"
-	ends   half = "ends"
-	late   half = "late"
+	whole  part = ""
+	begins part = "begins" // what may read at different moments
+	ends   part = "ends"
+	looks  part = "looks" // a rotation
+	turns  part = "turns"
+	late   part = "late" // what a denial has yet to write down
 )
 
 // history returns the operations for porcupine. A rotation is two of them: it looks, when it first
@@ -30,9 +30,6 @@ const (
 func history(records []recorded) []porcupine.Operation {
 	var ops []porcupine.Operation
 	for _, r := range records {
-		if r.call.kind == doSweep && r.answer.class != ok && r.answer.class != unavailable {
-			panic(fmt.Sprintf("sweep: %v", r.answer.err))
-		}
 		op := porcupine.Operation{
 			ClientId: r.call.client, Input: event{r.call, whole}, Output: r.answer, Call: r.from, Return: r.to,
 		}
@@ -97,7 +94,7 @@ func (w *world) model() porcupine.Model {
 		Hash:  func(s any) uint64 { return maphash.Comparable(hashSeed, s) },
 		DescribeOperation: func(in, out any) string {
 			e := in.(event)
-			return fmt.Sprintf("%v %s → %v", e.call, e.half, out)
+			return fmt.Sprintf("%v %s → %v", e.call, e.part, out)
 		},
 		DescribeState: func(s any) string { return s.(*state).String() },
 	}
@@ -106,7 +103,7 @@ func (w *world) model() porcupine.Model {
 
 // next returns the states after e, if it could be answered so.
 func (w *world) next(s *state, e event, a *answer) (all []*state) {
-	switch e.half {
+	switch e.part {
 	case begins:
 		after := s.clone()
 		after.begun = append(after.begun, begun{by: e.id})

@@ -48,6 +48,9 @@ func (m *move) done(answer class) []*move {
 		m.state = m.from
 		return []*move{m}
 	}
+	if answer != denied && !m.stands() {
+		return nil
+	}
 	for i := range m.records {
 		r := &m.records[i]
 		switch before := m.from.record(r.id); {
@@ -66,6 +69,24 @@ func (m *move) done(answer class) []*move {
 	}
 	m.seal()
 	return []*move{m}
+}
+
+// stands reports whether nothing that m rests on had stopped when its commit began.
+func (m *move) stands() bool {
+	if m.c.committed <= m.t {
+		return true
+	}
+	for _, id := range []int{m.c.owner, m.c.target} {
+		for was := m.from.record(id); was != nil; was = m.from.record(was.parent) {
+			is, then := *was, *was
+			is.settle(m.t)
+			then.settle(m.c.committed)
+			if is.lives(m.t) != then.lives(m.c.committed) || is.newest != then.newest || is.prev != then.prev || is.older != then.older {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // shown ends m with the token id as it is then.

@@ -2,7 +2,7 @@ package histories
 
 import "slices"
 
-// shows reports whether v is what a Token shows of r at t.
+// looksLike reports whether v is what a Token shows of r at t, of which a secret was verified.
 func (r *record) looksLike(v *view, t int64, verified int) bool {
 	if v.id != r.id || v.revision != r.revision || v.name != r.name || v.caps != r.caps ||
 		v.session != (r.parent != none) || v.created != r.created || v.revoked != r.revoked {

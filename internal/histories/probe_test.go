@@ -48,11 +48,17 @@ func (p *probe) load(ctx context.Context, id remint.ID, load func(context.Contex
 	if p.fails && c.fails(3) {
 		return nil, errStore
 	}
-	if p.asked && id == c.target && c.looked[0] == 0 {
+	first := p.asked && id == c.target && c.looked[0] == 0
+	if first {
 		c.looked[0] = p.w.stamps.Add(1)
-		defer func() { c.looked[1] = p.w.stamps.Add(1) }()
 	}
 	r, err := load(ctx, id)
+	if first {
+		if _, cached := p.Store.(remint.Refresher); cached {
+			c.pause() // several may have waited for one read, and go on at once
+		}
+		c.looked[1] = p.w.stamps.Add(1)
+	}
 	if err != nil && !errors.Is(err, remint.ErrNotFound) {
 		c.hit = true // a Cache does not wait for ever
 	}
@@ -63,6 +69,9 @@ func (p *probe) Commit(ctx context.Context, b remint.Batch) error {
 	c := clientOf(ctx)
 	if c == nil {
 		return p.Store.Commit(ctx, b)
+	}
+	if p.asked {
+		c.committed = p.w.clock.now().UnixMicro()
 	}
 	c.pause()
 	defer c.pause()

@@ -82,6 +82,7 @@ func (s *schedule) run() {
 		synctest.Wait()
 		p, elapsed, left := s.next()
 		time.Sleep(elapsed)
+		synctest.Wait() // for who has waited for that
 		switch {
 		case p != nil:
 			close(p.done)
@@ -89,7 +90,7 @@ func (s *schedule) run() {
 			s.running.Wait()
 			return
 		default:
-			time.Sleep(time.Millisecond) // who is left waits for the bubble's time
+			time.Sleep(time.Second) // who is left waits to try again: longer than anybody does
 		}
 	}
 }

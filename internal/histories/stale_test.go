@@ -4,7 +4,7 @@ import "time"
 
 // explainsStale reports whether c, an accepted verification, may have been answered from what a
 // cache kept: records that were current within the bound before the call, and that nobody has
-// changed through the same cache since. Who is confirmed is not: that is a change.
+// changed through the same cache since. No first use is: that is a change.
 func (s *state) explainsStale(c *call, a *answer, e engine) bool {
 	since := c.times[0] - e.staleness.Microseconds()
 	var kept []record
@@ -20,7 +20,7 @@ func (s *state) explainsStale(c *call, a *answer, e engine) bool {
 	}
 	for _, mixed := range s.mixes(kept) {
 		for _, m := range mixed.movesTo(c, a, nil) {
-			if mixed != s && len(m.touched) == 0 {
+			if mixed != s && m.state == m.from {
 				return true
 			}
 		}

@@ -18,20 +18,20 @@ type engine struct {
 	// share is how many histories it gets, of a hundred of store.Memory.
 	share int
 	open  func(t testing.TB, w *world) (storeOf func(client int) remint.Store)
-	// staleness is by how much what is accepted may be behind. Such an engine has
-	// several caches, of which a client uses one.
+	// caches is how many there are in front of one store. A client uses one of them.
+	caches int
+	// staleness is by how much what is accepted may be behind.
 	staleness time.Duration
-	caches    int
-	// late is by how much the clock of some Issuers is.
-	late time.Duration
+	// lag is by how much the clocks of some Issuers are late.
+	lag time.Duration
 }
 
 var engines = []engine{
 	{name: "memory", share: 100, open: alone(memory)},
 	{name: "bolt", share: 8, open: alone(bolt)},
 	{name: "bolt without its cache", share: 8, open: alone(boltWithoutCache)},
-	{name: "cache over memory", share: 30, open: cached(memory)},
-	{name: "cache over bolt", share: 8, open: cached(bolt)},
+	{name: "cache over memory", share: 30, open: cached(memory), caches: 1},
+	{name: "cache over bolt", share: 8, open: cached(bolt), caches: 1},
 	{name: "two caches over memory", share: 30, open: cached(memory), staleness: bound, caches: 2},
 	{name: "two caches over bolt", share: 8, open: cached(bolt), staleness: bound, caches: 2},
 }
@@ -57,7 +57,7 @@ func cachedFor(open func(testing.TB) remint.Store, maxStaleness time.Duration) f
 	return func(t testing.TB, w *world) func(int) remint.Store {
 		below := probe{w: w, fails: true}.over(open(t))
 		var caches []remint.Store
-		for range max(w.engine.caches, 1) {
+		for range w.engine.caches {
 			caches = append(caches, probe{w: w, asked: true}.over(store.NewCache(below, maxStaleness, nil)))
 		}
 		return func(client int) remint.Store { return caches[w.engine.cacheOf(client)] }

@@ -29,7 +29,7 @@ func (s *state) afterTorn(c *call, a *answer, saw *look) (all []*state) {
 			switch {
 			case mixed == now:
 				all = append(all, m.state)
-			case len(m.touched) == 0:
+			case m.state == m.from: // it changes nothing
 				all = append(all, now)
 			case m.confirms() && m.from.record(c.owner).revision == now.record(c.owner).revision:
 				after := now.clone()

@@ -100,8 +100,8 @@ func newWorld(t testing.TB, p plan, e engine) (*world, error) {
 			continue
 		}
 		now := w.clock.now
-		if i%2 == 1 && e.late > 0 {
-			now = behind(w.clock, e.late)
+		if i%2 == 1 && e.lag > 0 {
+			now = behind(w.clock, e.lag)
 		}
 		iss, err := remint.New(stores(i), &remint.Options{Now: now, Lapse: lapseAfter})
 		if err != nil {
