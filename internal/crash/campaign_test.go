@@ -67,7 +67,7 @@ func (c *campaign) must(err error) {
 }
 
 // kill lets a victim work and die, and checks what it leaves.
-func (c *campaign) kill(n int) {
+func (c *campaign) kill() {
 	m := drawMoment(c.random)
 	if c.left == 0 || m.fresh {
 		c.renew(m.fresh)
@@ -90,7 +90,7 @@ func (c *campaign) kill(n int) {
 	c.now = max(c.now, l.latest)
 	c.totals.victim(m, l, killed)
 	if found := c.check(l); len(found) > 0 {
-		c.Fatalf("after %d kills, the last after %v of %q, with REMINT_CRASH_SEED=%d:\n%s", n, m.wait, m.name, c.seed, found[0])
+		c.Fatalf("after %d kills, the last %v after %q, with REMINT_CRASH_SEED=%d:\n%s", c.totals.kills, m.wait, m.name, c.seed, found[0])
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// crashes is how many victims there are, unless REMINT_CRASHES says otherwise.
+// crashes is how many victims are killed, unless REMINT_CRASHES says otherwise.
 const crashes = 20
 
 func TestWhateverAKilledProcessAcknowledgedIsThereAndNothingByHalves(t *testing.T) {
@@ -16,12 +16,12 @@ func TestWhateverAKilledProcessAcknowledgedIsThereAndNothingByHalves(t *testing.
 	t.Logf("REMINT_CRASH_SEED=%d", seed)
 	c := newCampaign(t, seed)
 	c.renew(false)
-	for k := range n {
-		c.kill(k)
+	for c.totals.kills < n {
+		c.kill()
 	}
 	t.Log(&c.totals)
-	if c.totals.kills == 0 || c.totals.acknowledged() == 0 {
-		t.Error("nothing was tried")
+	if c.totals.acknowledged() == 0 {
+		t.Error("nothing was acknowledged")
 	}
 }
 

@@ -226,8 +226,9 @@ func (w *world) deadSince(t *token) int64 {
 	since := int64(0)
 	for ; t != nil; t = w.tokens[t.parent] {
 		since = earliest(since, t.endsAt())
+		// For what was ended while it ran, Sweep counts from when it began.
 		if p := w.tokens[t.parent]; p != nil && t.parentEpoch != p.epoch {
-			since = earliest(since, p.endings[t.parentEpoch-1])
+			since = earliest(since, p.endings[t.parentEpoch-1]-clockSpan)
 		}
 	}
 	return since

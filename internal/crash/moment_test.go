@@ -10,7 +10,7 @@ import (
 type moment struct {
 	name  string
 	after func(line []byte) bool // the line from which on the time counts
-	wait  time.Duration
+	wait  time.Duration          // not for anything: it is the moment that is random
 
 	sweeps     bool
 	closeAfter int
