@@ -54,9 +54,12 @@ func TestASeedRepeatsItsHistory(t *testing.T) {
 
 func check(t *testing.T, e engine, p plan) {
 	t.Helper()
-	if w, ops := run(t, p, e); !porcupine.CheckOperations(w.model(), ops) {
-		report(t, w, ops)
+	w, ops := run(t, p, e)
+	s := w.search()
+	if !porcupine.CheckOperations(s.model(), ops) {
+		report(t, s, ops)
 	}
+	println("known", s.steps, len(s.known), e.name)
 }
 
 // run lets one history happen.

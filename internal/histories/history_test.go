@@ -66,39 +66,55 @@ type step struct {
 	event event
 }
 
-// model returns the model of w's history.
-func (w *world) model() porcupine.Model {
-	known := map[string]*state{}
-	done := map[step][]any{}
+// most is how many steps are tried.
+const most = 3_000_000
+
+// A search is one for an order that explains a history.
+type search struct {
+	w         *world
+	known     map[string]*state
+	done      map[step][]any
+	steps     int
+	exhausted bool // it was given up
+}
+
+func (w *world) search() *search {
+	return &search{w: w, known: map[string]*state{w.start.key: w.start}, done: map[step][]any{}}
+}
+
+// model returns the model for porcupine.
+func (s *search) model() porcupine.Model {
 	m := porcupine.NondeterministicModel{
-		Init: func() []any {
-			known[w.start.key] = w.start
-			return []any{w.start}
-		},
-		Step: func(from, in, out any) []any {
-			at := step{from.(*state), in.(event)}
-			all, found := done[at]
-			if found {
-				return all
-			}
-			for _, s := range w.next(at.from, at.event, out.(*answer)) {
-				if known[s.key] == nil {
-					known[s.key] = s
-				}
-				all = append(all, known[s.key])
-			}
-			done[at] = all
-			return all
-		},
+		Init:  func() []any { return []any{s.w.start} },
+		Step:  func(from, in, out any) []any { return s.step(step{from.(*state), in.(event)}, out.(*answer)) },
 		Equal: func(a, b any) bool { return a == b },
-		Hash:  func(s any) uint64 { return maphash.Comparable(hashSeed, s) },
+		Hash:  func(a any) uint64 { return maphash.Comparable(hashSeed, a) },
 		DescribeOperation: func(in, out any) string {
 			e := in.(event)
 			return fmt.Sprintf("%v %s → %v", e.call, e.part, out)
 		},
-		DescribeState: func(s any) string { return s.(*state).String() },
+		DescribeState: func(a any) string { return a.(*state).String() },
 	}
 	return m.ToModel()
+}
+
+func (s *search) step(at step, a *answer) []any {
+	if s.steps++; s.steps > most {
+		s.exhausted = true
+		return nil
+	}
+	all, found := s.done[at]
+	if found {
+		return all
+	}
+	for _, after := range s.w.next(at.from, at.event, a) {
+		if s.known[after.key] == nil {
+			s.known[after.key] = after
+		}
+		all = append(all, s.known[after.key])
+	}
+	s.done[at] = all
+	return all
 }
 
 // next returns the states after e, if it could be answered so.

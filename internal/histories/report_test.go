@@ -39,11 +39,14 @@ func seeds(t *testing.T, n int) []uint64 {
 
 // report fails t with the history: as a page for a browser, which the flag -artifacts of go test
 // keeps, and as far as an order could be found that explains it.
-func report(t *testing.T, w *world, ops []porcupine.Operation) {
+func report(t *testing.T, s *search, ops []porcupine.Operation) {
 	t.Helper()
-	m := w.model()
+	if s.exhausted {
+		t.Fatalf("REMINT_HISTORIES_SEED=%d has more than %d states, and is not decided:\n%s", s.w.seed, most, text(ops))
+	}
+	m := s.model()
 	_, info := porcupine.CheckOperationsVerbose(m, ops, 0)
-	path := filepath.Join(t.ArtifactDir(), fmt.Sprintf("%d.html", w.seed))
+	path := filepath.Join(t.ArtifactDir(), fmt.Sprintf("%d.html", s.w.seed))
 	if err := porcupine.VisualizePath(m, info, path); err != nil {
 		t.Error(err)
 	}
@@ -66,7 +69,7 @@ func report(t *testing.T, w *world, ops []porcupine.Operation) {
 		}
 	}
 	t.Fatalf("REMINT_HISTORIES_SEED=%d is not linearizable: %s\n%sis %s\nand leaves\n%s",
-		w.seed, path, text(longest), m.DescribeState(at), text(rest))
+		s.w.seed, path, text(longest), m.DescribeState(at), text(rest))
 }
 
 // text lists operations with their calls, returns and clients, and with what the clock showed
