@@ -59,7 +59,6 @@ func check(t *testing.T, e engine, p plan) {
 	if !porcupine.CheckOperations(s.model(), ops) {
 		report(t, s, ops)
 	}
-	println("known", s.steps, len(s.known), e.name)
 }
 
 // run lets one history happen.

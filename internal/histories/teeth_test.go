@@ -44,11 +44,9 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 				w, ops := run(t, p, e)
 				s := w.search()
 				if wrong := !porcupine.CheckOperations(s.model(), ops); wrong && !s.exhausted {
-					println("found", s.steps, len(s.known), s.exhausted, e.name)
 					t.Logf("after %d histories", n+1)
 					return
 				}
-				println("tooth", s.steps, len(s.known), s.exhausted, e.name)
 			}
 			t.Errorf("the %d histories from seed %d look as if nothing were wrong", atMost, seed)
 		})
