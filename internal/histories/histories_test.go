@@ -10,11 +10,7 @@ import (
 // What goes on at once follows from the seed.
 func TestHistoriesAreLinearizable(t *testing.T) {
 	for _, e := range engines {
-		t.Run(e.name, func(t *testing.T) {
-			for _, seed := range seeds(t, 3*e.share) {
-				check(t, e, newPlan(seed, false))
-			}
-		})
+		t.Run(e.name, func(t *testing.T) { check(t, e, 3*e.share, false) })
 	}
 }
 
@@ -25,11 +21,26 @@ func TestHistoriesOfParallelClientsAreLinearizable(t *testing.T) {
 		if e.staleness > 0 {
 			continue // its bound is one of the machine's time, and not of the history's
 		}
-		t.Run(e.name, func(t *testing.T) {
-			for _, seed := range seeds(t, e.share) {
-				check(t, e, newPlan(seed, true))
-			}
-		})
+		t.Run(e.name, func(t *testing.T) { check(t, e, e.share, true) })
+	}
+}
+
+func check(t *testing.T, e engine, n int, loose bool) {
+	undecided := 0
+	all := seeds(t, n)
+	for _, seed := range all {
+		w, ops := run(t, newPlan(seed, loose), e)
+		s := w.search()
+		switch explained := porcupine.CheckOperations(s.model(), ops); {
+		case s.exhausted:
+			t.Logf("after %d steps, REMINT_HISTORIES_SEED=%d is not decided", most, seed)
+			undecided++
+		case !explained:
+			report(t, s, ops)
+		}
+	}
+	if undecided > 1+len(all)/1000 {
+		t.Errorf("%d of %d are not decided", undecided, len(all))
 	}
 }
 
@@ -49,15 +60,6 @@ func TestASeedRepeatsItsHistory(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func check(t *testing.T, e engine, p plan) {
-	t.Helper()
-	w, ops := run(t, p, e)
-	s := w.search()
-	if !porcupine.CheckOperations(s.model(), ops) {
-		report(t, s, ops)
 	}
 }
 
