@@ -17,7 +17,9 @@ import (
 type attempt struct {
 	i      *Issuer
 	ctx    context.Context
-	now    int64 // when it began; the later of that and the last change of its target
+	judged int64 // the time by which its caller was judged
+	now    int64 // the later of that and the last change of its target
+	anew   bool  // what was drafted before now was known has another time
 	actor  string
 	from   netip.Addr
 	seen   []*Record
@@ -35,8 +37,10 @@ type draft struct {
 	least  uint64 // its revision is at least this
 }
 
-func (i *Issuer) begin(ctx context.Context, actor string, from netip.Addr) *attempt {
-	return &attempt{i: i, ctx: ctx, now: i.clock(), actor: actor, from: from}
+// begin returns an attempt of now, or of a later time that an earlier attempt has come to.
+func (i *Issuer) begin(ctx context.Context, noEarlier int64, actor string, from netip.Addr) *attempt {
+	now := max(i.clock(), noEarlier)
+	return &attempt{i: i, ctx: ctx, judged: now, now: now, actor: actor, from: from}
 }
 
 // load returns the record of id as this attempt has read it.
@@ -119,12 +123,13 @@ func (t *attempt) current(r *Record) *record {
 }
 
 // commit stores the drafts, and returns their records in the order in which they were
-// begun. ErrConflict means that something that was read has changed.
+// begun. ErrConflict means that something that was read has changed, or stopped. So it does
+// where there is nothing to store.
 func (t *attempt) commit() ([]*Record, error) {
 	if len(t.drafts) == 0 && len(t.log) == 0 {
-		return nil, nil
+		return nil, t.holds()
 	}
-	if t.late() {
+	if t.stopped(t.i.clock()) {
 		return nil, ErrConflict
 	}
 	var b Batch
@@ -166,11 +171,11 @@ func (t *attempt) commit() ([]*Record, error) {
 	return records, nil
 }
 
-// late reports whether something that was read has stopped since it was judged. No
-// revision tells of that: it stops by the clock.
-func (t *attempt) late() bool {
-	now := t.i.clock()
-	return slices.ContainsFunc(t.seen, func(r *Record) bool { return over(r.nextEnd(t.now), now) })
+// stopped reports whether something that was read has stopped since it was judged, until now
+// or the attempt's own time. No revision tells of that: it stops by the clock.
+func (t *attempt) stopped(now int64) bool {
+	now = max(now, t.now)
+	return t.anew || slices.ContainsFunc(t.seen, func(r *Record) bool { return over(r.nextEnd(t.judged), now) })
 }
 
 func (t *attempt) event(d *draft) Event {
@@ -183,13 +188,24 @@ func (t *attempt) event(d *draft) Event {
 	return e
 }
 
-// moved reports whether something that was read has been changed since: then a refusal may rest on
-// records of different moments, as no commit has guarded them.
-func (t *attempt) moved() bool {
-	return slices.ContainsFunc(t.seen, func(r *Record) bool {
-		now, err := t.i.load(t.ctx, r.id, true)
-		return err == nil && now.revision != r.revision || errors.Is(err, ErrNotFound)
-	})
+// holds returns ErrConflict if something that was read has changed since, or stopped: then an
+// answer or a refusal rests on records of different moments, and whoever was revoked between
+// them would see what came after. A commit has guards against that.
+func (t *attempt) holds() error {
+	if t.stopped(t.now) {
+		return ErrConflict
+	}
+	for _, r := range t.seen {
+		switch now, err := t.i.load(t.ctx, r.id, true); {
+		case errors.Is(err, ErrNotFound):
+			return ErrConflict
+		case err != nil:
+			return unavailable(t.ctx, err)
+		case now.revision != r.revision:
+			return ErrConflict
+		}
+	}
+	return nil
 }
 
 // landing is how long a commit whose outcome is not known is looked for, after the

@@ -223,9 +223,8 @@ func (a Actor) List(ctx context.Context, q Query) iter.Seq2[Token, error] {
 // listPage returns the next tokens, the last record that was read for them, and whether
 // there may be more.
 func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, more bool, err error) {
-	last = q.After
 	_, _, err = a.do(ctx, false, func(t *attempt, c *caller) error {
-		page = nil
+		page, last, more = nil, q.After, false
 		owner, bounded := c.bounded()
 		switch {
 		case q.AllOwners:
@@ -255,6 +254,8 @@ func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, mo
 			return unavailable(ctx, err)
 		}
 		more = len(found) == listPage
+		judgedBy := len(t.seen)
+		defer func() { t.seen = t.seen[:judgedBy] }() // a page is no one moment's
 		for _, r := range found {
 			last = r.id
 			if !q.Ended {

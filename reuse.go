@@ -19,7 +19,7 @@ const chainBatch = maxBatch/2 - 2
 func (i *Issuer) reportReuse(ctx context.Context, id ID, generation uint64, from netip.Addr) {
 	observed := false
 	for conflicts := 0; conflicts < attempts; {
-		t := i.begin(ctx, "", from)
+		t := i.begin(ctx, 0, "", from)
 		e, more, err := t.reuse(id, generation)
 		if err != nil {
 			return

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
 
 // What one call of Sweep does at most.
 const (
-	sweepUses    = 4096 // times of use
+	sweepUses    = 4096 // times of use, and as many looked at once more
 	sweepRecords = 2048 // records read for removal
 	sweepEvents  = 4096 // events removed
 	deleteBatch  = maxBatch / 2
@@ -18,9 +19,10 @@ const (
 
 // sweepState is what one Sweep leaves for the next.
 type sweepState struct {
-	turn   chan struct{} // of one: whoever has put something in sweeps
-	parent ID            // whose children are being looked through, …
-	after  ID            // … as far as this one
+	turn    chan struct{}  // of one: whoever has put something in sweeps
+	parent  ID             // whose children are being looked through, …
+	after   ID             // … as far as this one
+	written map[useKey]use // by the last one
 }
 
 // Sweep does a bounded amount of housekeeping: it writes down times of last use,
@@ -48,9 +50,21 @@ type sweeper struct {
 }
 
 // uses writes times of use, and digests under the first pepper, to where they belong. They
-// are touches: no change of the token, and none that could stand in another's way.
+// are touches: no change of the token, and none that could stand in another's way. So a change
+// that had read its record before, and was stored after, has put the earlier times back:
+// what the last Sweep wrote is looked at once more.
 func (s *sweeper) uses() error {
 	taken := s.i.uses.take(sweepUses)
+	if taken == nil {
+		taken = make(map[useKey]use)
+	}
+	for k, u := range s.i.sweep.written {
+		if _, newer := taken[k]; !newer {
+			u.again = true
+			taken[k] = u
+		}
+	}
+	s.i.sweep.written = make(map[useKey]use)
 	flush := make(map[useKey]use, maxBatch)
 	byID := map[ID]*Record{}
 	write := func() error {
@@ -66,6 +80,8 @@ func (s *sweeper) uses() error {
 			for k, u := range flush {
 				s.i.uses.putBack(k, u)
 			}
+		} else {
+			maps.Copy(s.i.sweep.written, flush)
 		}
 		clear(flush)
 		clear(byID)
@@ -89,7 +105,7 @@ func (s *sweeper) uses() error {
 			}
 		}
 		if r = r.touched(k.generation, u); r == nil {
-			continue // that secret has gone
+			continue // that secret has gone, or there is nothing new of it
 		}
 		byID[k.id], flush[k] = r, u
 		if len(byID) == maxBatch {
@@ -262,7 +278,7 @@ func (s *sweeper) prune(r *Record) (done bool, err error) {
 	next := fresh.clone()
 	next.pruneAt, next.pruneEpoch = 0, 0
 	if r.epoch > r.pruneEpoch {
-		next.pruneAt, next.pruneEpoch = s.now, r.epoch
+		next.pruneAt, next.pruneEpoch = max(s.now, r.changedAt), r.epoch
 	}
 	if err := s.i.store.Commit(s.ctx, Batch{Touch: []*Record{next.seal()}}); err != nil {
 		return false, unavailable(s.ctx, err)

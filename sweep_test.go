@@ -538,3 +538,45 @@ func TestASweepThatFailsAnywhereLosesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What ends while a Sweep looks through the children is kept for as long as anything else.
+func TestChildrenThatEndWhileASweepRunsAreKeptForRetention(t *testing.T) {
+	ctx := t.Context()
+	b := newBed(t, nil)
+	id := b.issue(remint.Spec{}).Token.ID()
+	end := func() {
+		if err := b.op.EndSessions(ctx, id); err != nil {
+			t.Error(err)
+		}
+	}
+	b.issue(remint.Spec{Parent: id})
+	end()
+	b.wait(90 * 24 * time.Hour)
+	late := b.issue(remint.Spec{Parent: id})
+	b.store.before = func(batch remint.Batch) {
+		if len(batch.Delete) > 0 { // an hour after the Sweep began
+			b.store.before = nil
+			b.wait(time.Hour)
+			end()
+		}
+	}
+	b.sweep()
+	if b.store.before != nil {
+		t.Fatal("the Sweep removed nothing")
+	}
+	b.sweep()
+	b.wait(90*24*time.Hour - time.Microsecond)
+	for range 3 {
+		b.sweep()
+	}
+	if b.stored(late) == 0 {
+		t.Error("it is gone a microsecond too early")
+	}
+	b.wait(time.Microsecond)
+	for range 3 {
+		b.sweep()
+	}
+	if b.stored(late) != 0 {
+		t.Error("it is left")
+	}
+}

@@ -30,6 +30,7 @@ type use struct {
 	at     int64
 	digest digest // anew, under pepper, if that is another than the record has
 	pepper uint64
+	again  bool // it has been written, and is to be written again if that is lost
 }
 
 // noteUse remembers that a live secret was used.
@@ -109,11 +110,15 @@ func (u *uses) putBack(k useKey, v use) {
 	u.pending[k] = v
 }
 
-// touched returns the record with a use written down, or nil if it has no such secret.
+// touched returns the record with a use written down, or nil if it has no such secret, or has
+// that already.
 func (r *record) touched(generation uint64, u use) *Record {
 	c := r.clone()
 	for which := slotNewest; which <= slotOlder; which++ {
 		if s := c.slot(which); s != nil && s.generation == generation {
+			if s.usedAt >= u.at && (u.again || s.pepper == u.pepper) {
+				return nil
+			}
 			s.usedAt = max(s.usedAt, u.at)
 			s.digest, s.pepper = u.digest, u.pepper
 			return c.seal()

@@ -241,3 +241,46 @@ func TestADeniedPresentationIsNoUse(t *testing.T) {
 		t.Error("it was written down")
 	}
 }
+
+// A retiring secret that is in use would else look idle, and somebody stop it.
+func TestATimeOfUseThatAChangeHasOverwrittenIsWrittenAgain(t *testing.T) {
+	b := newBed(t, nil)
+	g := b.issue(remint.Spec{})
+	id := g.Token.ID()
+	next := b.rotate(id, remint.Rotation{Retire: remint.RetireAfter(1000 * time.Hour)})
+	b.accepted(next)
+	b.wait(time.Hour)
+	b.accepted(g)
+	used := b.now()
+	b.wait(time.Minute)
+	// The Sweep lands between what an update reads and what it stores.
+	b.store.before = func(batch remint.Batch) {
+		if len(batch.Put) > 0 {
+			b.store.before = nil
+			b.sweep()
+			if got := b.get(id).State().Retiring.LastUsedAt; !got.Equal(used) {
+				t.Errorf("the Sweep wrote %v, want %v", got, used)
+			}
+		}
+	}
+	if _, err := b.op.Update(t.Context(), id, func(s *remint.Spec) error { s.Name = "other"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if b.store.before != nil || b.get(id).State().Retiring.LastUsedAt.Equal(used) {
+		t.Fatal("nothing was overwritten: this tests nothing")
+	}
+	b.wait(time.Minute)
+	b.sweep()
+	if s := b.get(id).State(); !s.Retiring.LastUsedAt.Equal(used) || s.RetiringIdle(b.now()) > 2*time.Minute {
+		t.Errorf("used at %v, idle for %v; want %v and at most two minutes", s.Retiring.LastUsedAt, s.RetiringIdle(b.now()), used)
+	}
+	// Once it is there, nothing is written any more.
+	b.sweep()
+	commits := b.store.commits.Load()
+	for range 3 {
+		b.sweep()
+	}
+	if n := b.store.commits.Load() - commits; n != 0 {
+		t.Errorf("three idle Sweeps made %d commits", n)
+	}
+}

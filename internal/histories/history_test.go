@@ -16,12 +16,10 @@ type event struct {
 type part string
 
 const (
-	whole  part = ""
-	begins part = "begins" // what may read at different moments
-	ends   part = "ends"
-	looks  part = "looks" // a rotation
-	turns  part = "turns"
-	late   part = "late" // what a denial has yet to write down
+	whole part = ""
+	looks part = "looks" // a rotation
+	turns part = "turns"
+	late  part = "late" // what a denial has yet to write down
 )
 
 // history returns the operations for porcupine. A rotation is two of them: it looks, when it first
@@ -32,12 +30,6 @@ func history(records []recorded) []porcupine.Operation {
 	for _, r := range records {
 		op := porcupine.Operation{
 			ClientId: r.call.client, Input: event{r.call, whole}, Output: r.answer, Call: r.from, Return: r.to,
-		}
-		if readsAreTorn && r.call.torn(r.answer) {
-			first := op
-			first.Input = event{r.call, begins}
-			op.Input = event{r.call, ends}
-			ops = append(ops, first)
 		}
 		if r.call.kind == doRotate && (r.answer.class == conflict || r.answer.class == ok) {
 			first := op
@@ -121,16 +113,9 @@ func (s *search) step(at step, a *answer) []any {
 // next returns the states after e, if it could be answered so.
 func (w *world) next(s *state, e event, a *answer) (all []*state) {
 	switch e.part {
-	case begins:
-		after := s.clone()
-		after.begun = append(after.begun, begun{by: e.id})
-		after.seal()
-		return []*state{after}
 	case late:
 		// The reuse that it reported is written down later than it was denied, if at all.
 		return append(s.after(e.call, a, nil), s)
-	case ends:
-		return s.afterTorn(e.call, a, nil)
 	case looks:
 		after := s.clone()
 		r := s.record(e.target)
@@ -141,9 +126,6 @@ func (w *world) next(s *state, e event, a *answer) (all []*state) {
 		before, saw := s.lookedAt(e.id)
 		if before == nil {
 			return nil
-		}
-		if before.hasBegun(e.id) {
-			return before.afterTorn(e.call, a, saw)
 		}
 		return before.after(e.call, a, saw)
 	}

@@ -11,8 +11,6 @@ func (m *move) rotate(r *record) []*move {
 		case m.c.lost && (m.saw.misses(was) || m.saw.misses(r) || r.cancels != m.saw.cancels):
 			// Either: that a cancellation is a conflict, too, is not said.
 			return m.done(conflict)
-		case m.c.lost && lapsesAreConflicts && r.newest.by != m.saw.newest:
-			return m.done(conflict)
 		case m.saw.misses(r):
 			return nil
 		}

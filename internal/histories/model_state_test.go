@@ -12,7 +12,6 @@ import (
 type state struct {
 	records []record // in the order of their IDs
 	looks   []look   // in the order of their operations
-	begun   []begun  // the same
 	// keeps: what was before is kept, as caches keep it.
 	keeps bool
 	was   []version // in the order in which they were
@@ -33,12 +32,6 @@ type look struct{ by, newest, prev, cancels int }
 // misses reports whether r has been rotated since.
 func (l *look) misses(r *record) bool { return r.newest.by != l.newest && r.newest.by != l.prev }
 
-// A begun operation may read what was, until it ends.
-type begun struct {
-	by   int
-	past []record // what has been changed since
-}
-
 func newState(keeps bool, records ...record) *state {
 	s := &state{records: records, keeps: keeps}
 	s.seal()
@@ -48,7 +41,7 @@ func newState(keeps bool, records ...record) *state {
 // clone returns a copy that may be changed until it is sealed.
 func (s *state) clone() *state {
 	return &state{
-		records: slices.Clone(s.records), looks: slices.Clone(s.looks), begun: slices.Clone(s.begun),
+		records: slices.Clone(s.records), looks: slices.Clone(s.looks),
 		keeps: s.keeps, was: slices.Clip(s.was),
 	}
 }
@@ -76,12 +69,6 @@ func (s *state) seal() {
 	}
 	for _, l := range s.looks {
 		b = fmt.Append(b, l)
-	}
-	for _, o := range s.begun {
-		b = fmt.Append(b, o.by)
-		for i := range o.past {
-			b = o.past[i].append(b)
-		}
 	}
 	for i := range s.was {
 		b = s.was[i].append(b)

@@ -21,11 +21,11 @@ func (s *state) moves(c *call, t int64, saw *look) []*move {
 	if c.kind == doSweep {
 		return m.done(ok)
 	}
-	// An operation's time is the later of now and the record's last change.
-	if t < m.record(c.target).changed && !(verifiesAreJudgedEarlier && c.kind == doVerify) {
-		return nil
-	}
 	for _, id := range []int{c.owner, c.target} {
+		// An operation's time is the later of now and the record's last change.
+		if r := m.record(id); r != nil && t < r.changed {
+			return nil
+		}
 		for r := m.record(id); r != nil; r = m.record(r.parent) {
 			r.settle(t)
 		}
@@ -36,7 +36,7 @@ func (s *state) moves(c *call, t int64, saw *look) []*move {
 	case c.actor == stranger:
 		return m.done(notFound)
 	case c.actor == bearer:
-		return append(m.judgedEarlier(), m.asBearer(t)...)
+		return m.asBearer()
 	}
 	return m.act()
 }
@@ -60,9 +60,6 @@ func (m *move) done(answer class) []*move {
 			if m.keeps {
 				m.was = append(m.was, version{*before, m.c.times[len(m.c.times)-1], m.c.client})
 			}
-			for i := range m.begun {
-				m.begun[i].past = append(slices.Clip(m.begun[i].past), *before)
-			}
 		case before != nil:
 			*r = *before // to look at the time changes nothing
 		}
@@ -78,6 +75,9 @@ func (m *move) stands() bool {
 	}
 	for _, id := range []int{m.c.owner, m.c.target} {
 		for was := m.from.record(id); was != nil; was = m.from.record(was.parent) {
+			if id != m.c.owner && !m.restsOn(was) {
+				continue
+			}
 			is, then := *was, *was
 			is.settle(m.t)
 			then.settle(m.c.committed)
@@ -87,6 +87,14 @@ func (m *move) stands() bool {
 		}
 	}
 	return true
+}
+
+// restsOn reports whether what m changes depends on r, its target or what is above that. Of what
+// is refused no more is stored than that the bearer's secret was used; and what ends something
+// does so wherever that stands.
+func (m *move) restsOn(r *record) bool {
+	ends := m.c.kind == doRevoke || m.c.kind == doEndSessions
+	return m.class == ok && !(ends && r.id != m.c.target)
 }
 
 // shown ends m with the token id as it is then.
@@ -138,19 +146,16 @@ func (m *move) verify() []*move {
 	if m.from.judge(m.c, m.t) == dead {
 		return m.deny()
 	}
-	m.use(m.t)
+	m.use()
 	return m.shown(m.c.owner)
 }
 
-// use confirms the presented secret if this is its first use, as of t.
-func (m *move) use(t int64) {
-	r := *m.from.record(m.c.owner)
-	r.settle(t)
+// use confirms the presented secret if this is its first use.
+func (m *move) use() {
+	r := m.record(m.c.owner)
 	if m.c.secret == r.newest.by && !r.newest.used {
-		r.confirm(max(t, r.changed))
-		r.settle(m.t)
-		*m.record(r.id) = r
-		m.touch(&r)
+		r.confirm(m.t)
+		m.touch(r)
 	}
 }
 
@@ -185,20 +190,15 @@ func (m *move) deny() []*move {
 	return append(silent, told...)
 }
 
-// asBearer judges the bearer as of t, and goes on with what it may do.
-func (m *move) asBearer(t int64) []*move {
-	got := m.from.judge(m.c, t)
+// asBearer does what m.c says, if the bearer may.
+func (m *move) asBearer() []*move {
+	got := m.from.judge(m.c, m.t)
 	if got == dead {
 		return m.deny()
 	}
-	m.use(t)
-	return m.actAs(got, t)
-}
-
-// actAs does what m.c says, if a bearer of that standing may.
-func (m *move) actAs(got standing, t int64) []*move {
+	m.use()
 	if r := m.record(m.c.owner); r.parent != none {
-		got = m.asSession(r, got, t)
+		got = m.asSession(r, got)
 	}
 	if got != full && m.c.kind != doGet {
 		return m.done(forbidden)
@@ -207,12 +207,12 @@ func (m *move) actAs(got standing, t int64) []*move {
 }
 
 // asSession returns what a session may do that has this standing by itself.
-func (m *move) asSession(r *record, got standing, t int64) standing {
+func (m *move) asSession(r *record, got standing) standing {
 	switch {
 	case m.c.kind == doRevoke && m.c.target == r.id:
 		return full
 	case !r.manages:
 		return retired
 	}
-	return min(got, m.from.lent(r, t))
+	return min(got, m.from.lent(r, m.t))
 }

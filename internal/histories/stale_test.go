@@ -28,5 +28,21 @@ func (s *state) explainsStale(c *call, a *answer, e engine) bool {
 	return false
 }
 
+// mixes returns s, and s with one or more of its records as they were.
+func (s *state) mixes(past []record) []*state {
+	all := []*state{s}
+	for _, r := range past {
+		for _, other := range all {
+			if other.record(r.id).revision == s.record(r.id).revision {
+				mixed := other.clone()
+				*mixed.record(r.id) = r
+				mixed.seal()
+				all = append(all, mixed)
+			}
+		}
+	}
+	return all
+}
+
 // bound is the maxStaleness of every Cache.
 const bound = 3 * time.Second
