@@ -28,6 +28,9 @@ func (b *faultBed) state() []byte {
 	return all
 }
 
+// It fails without each of these (internal/mutants): the look whether a commit with an error took
+// effect; the difference between an ancestor that cannot be read and one that is gone; the refusal
+// of a first use that could not be stored.
 func TestAStoreThatFailsAnywhereIsUnavailableAndLeavesTheStateBeforeOrAfter(t *testing.T) {
 	t.Run("alone", func(t *testing.T) { failAnywhere(t, func(s remint.Store) remint.Store { return s }) })
 	t.Run("behind a Cache", func(t *testing.T) {
@@ -46,6 +49,8 @@ func (b *faultBed) over(s remint.Store) {
 }
 
 func failAnywhere(t *testing.T, front func(remint.Store) remint.Store) {
+	calls := 0
+	defer func() { t.Logf("%d calls, one for each operation on the store that each makes, before and after it", calls) }()
 	for _, tt := range faultCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, when := range []storetest.When{storetest.Before, storetest.After} {
@@ -63,6 +68,7 @@ func failAnywhere(t *testing.T, front func(remint.Store) remint.Store) {
 					issuer := b.Issuer
 					b.over(front(b.store))
 					g, err := tt.do(t.Context(), b)
+					calls++
 					b.Issuer, b.op = issuer, issuer.Operator("root")
 					b.store.Store = real
 					fired := faulty.(interface{ Fired() bool }).Fired()
@@ -258,6 +264,7 @@ func TestAnUnreadableStoreDeniesNobody(t *testing.T) {
 	}
 }
 
+// It fails without the error of a commit that failed (internal/mutants).
 func TestARevocationThatWasNotStoredIsAnError(t *testing.T) {
 	b := newBed(t, nil)
 	g := b.issue(remint.Spec{})

@@ -26,10 +26,11 @@ func TestHistoriesOfParallelClientsAreLinearizable(t *testing.T) {
 }
 
 func check(t *testing.T, e engine, n int, loose bool) {
-	undecided := 0
+	undecided, operations := 0, 0
 	all := seeds(t, n)
 	for _, seed := range all {
 		w, ops := run(t, newPlan(seed, loose), e)
+		operations += len(ops)
 		s := w.search()
 		switch explained := porcupine.CheckOperations(s.model(), ops); {
 		case s.exhausted:
@@ -39,6 +40,7 @@ func check(t *testing.T, e engine, n int, loose bool) {
 			report(t, s, ops)
 		}
 	}
+	t.Logf("%d histories of %d operations, of which %d histories are not decided", len(all), operations, undecided)
 	if undecided > 1+len(all)/1000 {
 		t.Errorf("%d of %d are not decided", undecided, len(all))
 	}
