@@ -50,7 +50,9 @@ func (b *faultBed) over(s remint.Store) {
 
 func failAnywhere(t *testing.T, front func(remint.Store) remint.Store) {
 	calls := 0
-	defer func() { t.Logf("%d calls, one for each operation on the store that each makes, before and after it", calls) }()
+	defer func() {
+		t.Logf("%d calls, one for each operation on the store that each makes, before and after it", calls)
+	}()
 	for _, tt := range faultCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, when := range []storetest.When{storetest.Before, storetest.After} {

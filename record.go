@@ -34,7 +34,9 @@ type record struct {
 	fast   int64 // derived: while now is before it, newest is good if parent and networks are
 	prefix unique.Handle[string]
 	alone  bool // derived: there is neither a parent nor a network to judge
-	newest slot
+
+	changedAt int64
+	newest    slot
 
 	parent      ID
 	networks    []netip.Prefix // masked, in the order given
@@ -52,7 +54,6 @@ type record struct {
 	revokedAt  int64
 	createdAt  int64
 	rotatedAt  int64
-	changedAt  int64
 	usedUp     bool // successor has been confirmed
 	manages    bool // a session that acts as its parent
 	firstUse   bool // newest was made with RetireAfterFirstUse
