@@ -19,6 +19,9 @@ import (
 // once, and a store that is written through one Cache only is never behind: unless it does a commit
 // after it has returned an error for it, which is seen within the bound, too.
 //
+// The bound is one of this process's monotonic clock, which some systems (Linux) stop while the machine
+// sleeps: what was revoked meanwhile may be accepted until the bound has passed after it woke.
+//
 // A kept record never denies, and nothing is changed on the strength of one: remint calls
 // Refresh for that. Reads of one record are one at a time, whatever their number: a
 // flood of wrong secrets of one token is one reader.
@@ -101,7 +104,7 @@ func (c *Cache) Stats() CacheStats {
 		Records: kept.Records, Bytes: kept.Bytes, Evicted: kept.Evicted, Reads: c.reads.Load(),
 	}
 	if f := c.feed.Load(); f != nil {
-		if asOf := f.asOf.Load(); asOf >= f.since {
+		if asOf := f.asOf.Load(); asOf >= f.since.Load() {
 			s.FeedAge = time.Duration(c.now() - asOf)
 		}
 	}
@@ -120,7 +123,7 @@ func (c *Cache) Load(ctx context.Context, id remint.ID) (*remint.Record, error) 
 		if asOf >= since {
 			asOf = max(asOf, vouched)
 		}
-		if c.now()-asOf <= int64(c.bound) {
+		if asOf >= c.now()-int64(c.bound) {
 			return r, nil
 		}
 	}

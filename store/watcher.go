@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -13,27 +14,44 @@ import (
 // A Watcher is a [remint.Store] that hears of other processes' commits.
 type Watcher interface {
 	remint.Store
-	// Watch reports the commits that return after its call began, and perhaps others,
-	// until ctx is done or the feed is lost, which is an error.
+	// Watch reports the commits that take effect after the first time that it calls fresh with,
+	// and perhaps others, until ctx is done or the feed is lost, which is an error.
 	//
 	// It calls changed with the ID of each record put or deleted, once Load gives what it
 	// has become; records that were touched may be left out. It calls fresh whenever every
-	// such commit that had returned by asOf has been reported. asOf is a time of
-	// this process's monotonic clock, from before the store was asked: not another
-	// machine's, nor one that has lost its monotonic reading. Both calls return at once.
+	// such commit that had taken effect by asOf has been reported: the first time, as soon as
+	// none can be missed any more. asOf is a time of this process's monotonic clock, from
+	// before the store was asked: not another machine's, nor one that has lost its monotonic
+	// reading. Both calls return at once.
 	Watch(ctx context.Context, fresh func(asOf time.Time), changed func(remint.ID)) error
 }
 
 // A feed is what one Watch has vouched for.
 type feed struct {
-	since int64        // what was read before that may have changed unheard
+	since atomic.Int64 // what was read before that may have changed unheard
 	asOf  atomic.Int64 // up to when it has missed nothing; before since: it has not said
+}
+
+func newFeed() *feed {
+	f := new(feed)
+	f.since.Store(math.MaxInt64)
+	f.asOf.Store(-1)
+	return f
+}
+
+// vouches takes down that the feed has missed nothing up to at. The first time tells since
+// when it does not.
+func (f *feed) vouches(at int64) {
+	f.since.CompareAndSwap(math.MaxInt64, at)
+	if at > f.asOf.Load() {
+		f.asOf.Store(at)
+	}
 }
 
 // vouched returns up to when the feed has missed nothing, for what was read since since.
 func (c *Cache) vouched() (since, asOf int64) {
 	if f := c.feed.Load(); f != nil {
-		return f.since, f.asOf.Load()
+		return f.since.Load(), f.asOf.Load()
 	}
 	return 0, -1
 }
@@ -64,19 +82,14 @@ func (c *Cache) Follow(ctx context.Context) error {
 
 // watch follows one Watch to its end, and says whether it ever vouched.
 func (c *Cache) watch(ctx context.Context, w Watcher) bool {
-	f := &feed{since: c.now()}
-	f.asOf.Store(-1)
+	f := newFeed()
 	c.feed.Store(f)
 	var over atomic.Bool
 	defer over.Store(true)
 	_ = w.Watch(ctx, func(asOf time.Time) {
-		if over.Load() {
-			return
-		}
-		// Nobody vouches for what is yet to come.
-		if at := c.at(asOf); at > f.asOf.Load() {
-			f.asOf.Store(at)
+		if !over.Load() {
+			f.vouches(c.at(asOf)) // nobody vouches for what is yet to come
 		}
 	}, c.forget)
-	return f.asOf.Load() >= f.since
+	return f.asOf.Load() >= f.since.Load()
 }

@@ -50,6 +50,9 @@ type table struct {
 	slots []slot // a power of two; at most 3/4 of them in use
 }
 
+// unknown is the time of a record that is just being put in.
+const unknown = math.MinInt64
+
 // A slot is in use if it has a record. Its mark is the upper half of the ID's hash, and in
 // its lowest bit whether the record was used since the hand came by.
 type slot struct {
@@ -121,7 +124,7 @@ func (c *Cache) GetAsOf(id remint.ID) (*remint.Record, int64) {
 		}
 		if m := slot.mark.Load(); m&^usedBit == mark(h) && r.ID() == id {
 			asOf := slot.asOf.Load()
-			if slot.record.Load() != r {
+			if asOf == unknown || slot.record.Load() != r {
 				return nil, 0 // it is being replaced: the time may be another's
 			}
 			if m&usedBit == 0 {
@@ -238,7 +241,7 @@ func (sh *shard) set(c *Cache, h uint64, r *remint.Record, size, asOf int64) {
 }
 
 func (s *slot) store(r *remint.Record, asOf int64) {
-	s.asOf.Store(math.MinInt64)
+	s.asOf.Store(unknown)
 	s.record.Store(r)
 	s.asOf.Store(asOf)
 }

@@ -145,3 +145,19 @@ func TestCacheUnderFire(t *testing.T) {
 	done.Store(true)
 	all.Wait()
 }
+
+// Whoever compares a time that nobody has said takes an old record for a young one.
+func TestARecordThatIsBeingReplacedIsNotThere(t *testing.T) {
+	c := New(1 << 20)
+	old := testRecord(1, 1)
+	c.Put(old, 100, 12345)
+	slots := c.shards[0].table.Load().slots
+	for i := range slots {
+		if slots[i].record.Load() == old {
+			slots[i].asOf.Store(unknown) // as store begins
+		}
+	}
+	if r, asOf := c.GetAsOf(testID(1)); r != nil {
+		t.Errorf("it is %v as of %d", r, asOf)
+	}
+}
