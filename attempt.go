@@ -20,11 +20,13 @@ type attempt struct {
 	judged int64 // the time by which its caller was judged
 	now    int64 // the later of that and the last change of its target
 	anew   bool  // what was drafted before now was known has another time
-	actor  string
-	from   netip.Addr
-	seen   []*Record
-	drafts []*draft
-	log    []Event // of what changes no record
+
+	noEarlier int64 // the time that an earlier attempt has come to
+	actor     string
+	from      netip.Addr
+	seen      []*Record
+	drafts    []*draft
+	log       []Event // of what changes no record
 }
 
 // A draft is a record as it shall become. Until its commit begins, nobody else has the Record.
@@ -37,9 +39,8 @@ type draft struct {
 	least  uint64 // its revision is at least this
 }
 
-// begin returns an attempt of now, or of a later time that an earlier attempt has come to.
-func (i *Issuer) begin(ctx context.Context, noEarlier int64, actor string, from netip.Addr) *attempt {
-	now := max(i.clock(), noEarlier)
+func (i *Issuer) begin(ctx context.Context, actor string, from netip.Addr) *attempt {
+	now := i.clock()
 	return &attempt{i: i, ctx: ctx, judged: now, now: now, actor: actor, from: from}
 }
 
@@ -123,11 +124,10 @@ func (t *attempt) current(r *Record) *record {
 }
 
 // commit stores the drafts, and returns their records in the order in which they were
-// begun. ErrConflict means that something that was read has changed, or stopped. So it does
-// where there is nothing to store.
+// begun. ErrConflict means that something that was read has changed, or stopped.
 func (t *attempt) commit() ([]*Record, error) {
-	if len(t.drafts) == 0 && len(t.log) == 0 {
-		return nil, t.holds()
+	if t.empty() {
+		return nil, nil
 	}
 	if t.stopped(t.i.clock()) {
 		return nil, ErrConflict
@@ -188,20 +188,22 @@ func (t *attempt) event(d *draft) Event {
 	return e
 }
 
-// holds returns ErrConflict if something that was read has changed since, or stopped: then an
-// answer or a refusal rests on records of different moments, and whoever was revoked between
-// them would see what came after. A commit has guards against that.
-func (t *attempt) holds() error {
+// empty reports whether there is nothing to store.
+func (t *attempt) empty() bool { return len(t.drafts) == 0 && len(t.log) == 0 }
+
+// holds returns ErrConflict if what records was judged by has changed since, or stopped: no
+// commit has guarded it. They must be some that were read.
+func (t *attempt) holds(records []*Record) error {
 	if t.stopped(t.now) {
 		return ErrConflict
 	}
-	for _, r := range t.seen {
+	for _, r := range records {
 		switch now, err := t.i.load(t.ctx, r.id, true); {
 		case errors.Is(err, ErrNotFound):
 			return ErrConflict
 		case err != nil:
 			return unavailable(t.ctx, err)
-		case now.revision != r.revision:
+		case !now.judgedAs(&r.record):
 			return ErrConflict
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // its token as it is then. ErrConflict means that something which was read to judge c has
 // changed, or stopped.
 func (i *Issuer) confirm(ctx context.Context, c *credential, from netip.Addr, now int64) (Token, error) {
-	t := i.begin(ctx, 0, c.rec.id.String(), from)
+	t := i.begin(ctx, c.rec.id.String(), from)
 	t.judged, t.now = now, now
 	t.seen = append(t.seen, c.rec)
 	t.seen = append(t.seen, c.ancestors[:c.n]...)

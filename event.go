@@ -51,8 +51,12 @@ const (
 )
 
 // ReasonStopped is that of an [EventRestore] by which the token's secrets have stopped: rotate it.
-// The others are ReasonRevoked and, where nothing stops, "".
 const ReasonStopped = "stopped"
+
+// ReasonCaughtUp is that of an EventRestore by which the log's events of a token were done again, and none
+// of its secrets stopped. Where the log has none of it, the reason is ""; where it shows the token's
+// end, ReasonRevoked.
+const ReasonCaughtUp = "caught up"
 
 // An Event is one thing that happened. It holds no secret and no digest.
 //

@@ -254,8 +254,6 @@ func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, mo
 			return unavailable(ctx, err)
 		}
 		more = len(found) == listPage
-		judgedBy := len(t.seen)
-		defer func() { t.seen = t.seen[:judgedBy] }() // a page is no one moment's
 		for _, r := range found {
 			last = r.id
 			if !q.Ended {

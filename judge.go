@@ -3,6 +3,7 @@ package remint
 import (
 	"math"
 	"net/netip"
+	"slices"
 )
 
 // What is judged of one record, as pure functions of it and the time. A thing is
@@ -20,6 +21,24 @@ func earliest(times ...int64) int64 {
 		return 0
 	}
 	return first
+}
+
+// judgedAs reports whether o, another state of the same record, is judged as r is at any time:
+// whether they differ, if at all, in what nothing depends on.
+func (r *record) judgedAs(o *record) bool {
+	return r.revision == o.revision ||
+		r.revokedAt == o.revokedAt && r.stoppedAt == o.stoppedAt && r.expires == o.expires &&
+			r.until == o.until && r.lapseAt == o.lapseAt && r.usedUp == o.usedUp && r.successor == o.successor &&
+			r.epoch == o.epoch && r.newest.judgedAs(&o.newest) && r.prev.judgedAs(o.prev) && r.older.judgedAs(o.older) &&
+			r.caps.Equal(o.caps) && slices.Equal(r.networks, o.networks) && slices.Equal(r.attributes, o.attributes)
+}
+
+// judgedAs is that of a slot, which may be nil.
+func (s *slot) judgedAs(o *slot) bool {
+	if s == nil || o == nil {
+		return s == o
+	}
+	return s.generation == o.generation && s.confirmed == o.confirmed && s.until == o.until && s.sessions == o.sessions
 }
 
 func over(end, now int64) bool { return end != 0 && now >= end }

@@ -14,7 +14,7 @@ type Restore struct {
 	// At is when the backup was put in the place of what was lost: after the last change that
 	// was lost, and before anything was changed since. It tells one restore from another, so
 	// that a second call with the same time finishes what the first has left. It counts in
-	// milliseconds, cannot be in the future, and must be given.
+	// milliseconds (two restores must be a second apart), cannot be in the future, and must be given.
 	At time.Time
 
 	// Log has the events since the backup, of [Issuer.Events] and no others, the last one
@@ -202,10 +202,17 @@ func (w *restoring) draft(t *attempt, r *Record) (*draft, error) {
 	return d, nil
 }
 
-// epochStep is by how much the epoch of a token rises with each restore; its children's move with
-// it. By twice as much it rises where they end. The low half counts on, so that what was
-// ended stays so.
-const epochStep = 1 << 32
+// An epoch's lower bits count what ended the token's descendants, and go on counting, so that what was ended
+// stays so. With each restore the upper ones rise by a number that no other restore has, so that no epoch is
+// given again of those between two restores of one backup; its children's move with them, or
+// fall behind by one where they end.
+const (
+	epochUnit = 1 << 24
+	epochZero = 1735689600 // 2025-01-01, in seconds since 1970
+)
+
+// epochs is by how much epochs rise.
+func (w *restoring) epochs() uint64 { return 2 * uint64(max(1, w.at/1e6-epochZero)) * epochUnit }
 
 // follow lets what was issued since the restore follow its parent, if that was restored only
 // then, and reports whether there was anything to do.
@@ -221,9 +228,9 @@ func (w *restoring) follow(t *attempt, r *record) (bool, error) {
 		return false, err
 	}
 	epoch := t.current(p).epoch
-	if r.parentEpoch/epochStep >= epoch/epochStep {
+	if r.parentEpoch/epochUnit >= epoch/epochUnit {
 		return false, nil
 	}
-	r.parentEpoch = epoch/epochStep*epochStep + r.parentEpoch%epochStep
+	r.parentEpoch = epoch/epochUnit*epochUnit + r.parentEpoch%epochUnit
 	return true, nil
 }

@@ -144,9 +144,9 @@ func restoreCases() []restoreCase {
 			b.wait(100 * 24 * time.Hour)
 			b.sweep()
 		}, nil, []string{"it", "child"}, remint.ReasonRevoked},
-		{"its sessions were ended", none, end(""), []string{"it"}, []string{"child", "session"}, ""},
+		{"its sessions were ended", none, end(""), []string{"it"}, []string{"child", "session"}, remint.ReasonCaughtUp},
 		{"its parent's were", none, mustDo(func(b bedOf, g grants) error { return b.op.EndSessions(b.Context(), g["root"].Token.ID()) }), []string{"root"}, []string{"it", "child"}, ""},
-		{"it ended them itself", none, end("it"), []string{"it"}, []string{"child"}, ""},
+		{"it ended them itself", none, end("it"), []string{"it"}, []string{"child"}, remint.ReasonCaughtUp},
 
 		{"it was rotated", none, rotated(remint.Rotation{}), []string{"child"}, []string{"it", "new", "session"}, remint.ReasonStopped},
 		{"it was rotated with an overlap", none, rotated(remint.Rotation{Retire: planned}), []string{"child"}, []string{"it", "new"}, remint.ReasonStopped},
@@ -161,12 +161,12 @@ func restoreCases() []restoreCase {
 		}), nil, []string{"it", "child", "root"}, ""},
 
 		{"a rotation waits", rotated(remint.Rotation{Retire: firstUse}), none, []string{"it", "new"}, nil, ""},
-		{"its new secret was used", rotated(remint.Rotation{Retire: firstUse}), use, []string{"it", "new"}, nil, ""},
-		{"it was used, and the grace is over", rotated(remint.Rotation{Retire: firstUse}), then(use, func(b bedOf, _ grants) { b.wait(time.Hour) }), []string{"new"}, []string{"it"}, ""},
-		{"it was used at once", rotated(remint.Rotation{Retire: remint.RetireAfterFirstUse(0)}), use, []string{"new"}, []string{"it"}, ""},
-		{"the waiting rotation was cancelled", rotated(remint.Rotation{Retire: firstUse}), cancel, []string{"it"}, []string{"new"}, ""},
-		{"the overlap was finished", then(rotated(remint.Rotation{Retire: planned}), use), finish, []string{"new"}, []string{"it"}, ""},
-		{"the new secret was used and the overlap finished", rotated(remint.Rotation{Retire: planned}), then(use, finish), []string{"new"}, []string{"it"}, ""},
+		{"its new secret was used", rotated(remint.Rotation{Retire: firstUse}), use, []string{"it", "new"}, nil, remint.ReasonCaughtUp},
+		{"it was used, and the grace is over", rotated(remint.Rotation{Retire: firstUse}), then(use, func(b bedOf, _ grants) { b.wait(time.Hour) }), []string{"new"}, []string{"it"}, remint.ReasonCaughtUp},
+		{"it was used at once", rotated(remint.Rotation{Retire: remint.RetireAfterFirstUse(0)}), use, []string{"new"}, []string{"it"}, remint.ReasonCaughtUp},
+		{"the waiting rotation was cancelled", rotated(remint.Rotation{Retire: firstUse}), cancel, []string{"it"}, []string{"new"}, remint.ReasonCaughtUp},
+		{"the overlap was finished", then(rotated(remint.Rotation{Retire: planned}), use), finish, []string{"new"}, []string{"it"}, remint.ReasonCaughtUp},
+		{"the new secret was used and the overlap finished", rotated(remint.Rotation{Retire: planned}), then(use, finish), []string{"new"}, []string{"it"}, remint.ReasonCaughtUp},
 		{"the waiting rotation was repeated", rotated(remint.Rotation{Retire: firstUse}), func(b bedOf, g grants) {
 			g["newer"] = b.rotate(id(g), remint.Rotation{Retire: firstUse})
 		}, []string{"child"}, []string{"it", "new", "newer"}, remint.ReasonStopped},
@@ -183,11 +183,11 @@ func restoreCases() []restoreCase {
 		{"a bearer, with one of two secrets, ended its sessions", rotated(remint.Rotation{Retire: firstUse}), end("new"), nil, []string{"it", "new"}, remint.ReasonStopped},
 
 		{"a successor waits", rotated(to(firstUse)), none, []string{"it", "new", "child"}, nil, ""},
-		{"its successor was used", rotated(to(firstUse)), use, []string{"it", "new", "child"}, nil, ""},
-		{"its successor was used, and the grace is over", rotated(to(firstUse)), then(use, func(b bedOf, _ grants) { b.wait(time.Hour) }), []string{"new"}, []string{"it", "child"}, ""},
-		{"its successor was used, with a planned end", rotated(to(planned)), use, []string{"it", "new"}, nil, ""},
-		{"its successor's overlap was finished", then(rotated(to(planned)), use), finish, []string{"new"}, []string{"it", "child"}, ""},
-		{"its successor was cancelled", rotated(to(firstUse)), cancel, []string{"it", "child"}, []string{"new"}, ""},
+		{"its successor was used", rotated(to(firstUse)), use, []string{"it", "new", "child"}, nil, remint.ReasonCaughtUp},
+		{"its successor was used, and the grace is over", rotated(to(firstUse)), then(use, func(b bedOf, _ grants) { b.wait(time.Hour) }), []string{"new"}, []string{"it", "child"}, remint.ReasonCaughtUp},
+		{"its successor was used, with a planned end", rotated(to(planned)), use, []string{"it", "new"}, nil, remint.ReasonCaughtUp},
+		{"its successor's overlap was finished", then(rotated(to(planned)), use), finish, []string{"new"}, []string{"it", "child"}, remint.ReasonCaughtUp},
+		{"its successor was cancelled", rotated(to(firstUse)), cancel, []string{"it", "child"}, []string{"new"}, remint.ReasonCaughtUp},
 		{"its successor was replaced", rotated(to(firstUse)), func(b bedOf, g grants) { g["newer"] = b.rotate(id(g), to(firstUse)) }, nil, []string{"it", "new", "newer", "child"}, remint.ReasonStopped},
 		{"its successor's successor took the place", rotated(to(firstUse)), func(b bedOf, g grants) {
 			g["newer"] = b.rotate(g["new"].Token.ID(), to(firstUse))
@@ -195,7 +195,7 @@ func restoreCases() []restoreCase {
 		{"its successor was rotated and used", rotated(to(firstUse)), func(b bedOf, g grants) {
 			g["newer"] = b.rotate(g["new"].Token.ID(), remint.Rotation{})
 			b.accepted(g["newer"])
-		}, []string{"it", "child"}, []string{"new", "newer"}, ""},
+		}, []string{"it", "child"}, []string{"new", "newer"}, remint.ReasonCaughtUp},
 		{"its successor ended its sessions, as its first use", rotated(to(firstUse)), end("new"), []string{"new"}, []string{"it", "child"}, remint.ReasonStopped},
 		{"an overlap was finished by rotating in place", rotated(to(planned)), rotated(remint.Rotation{}), nil, []string{"it", "new", "child"}, remint.ReasonStopped},
 	}
@@ -306,6 +306,7 @@ func TestWhatOnlyAuthenticatedDoesNoMoreAfterARestore(t *testing.T) {
 }
 
 // Threat 14: an honest client does not know that there was a restore.
+// It fails without the oblivion of what a restore has stopped (internal/mutants).
 func TestASecretThatARestoreHasStoppedIsNoReuse(t *testing.T) {
 	b := newRestoreBed(t, &remint.Options{RevokeOnReuse: true})
 	rotated, updated, used, succeeded := b.issue(remint.Spec{}), b.issue(remint.Spec{}), b.issue(remint.Spec{}), b.issue(remint.Spec{})
@@ -589,11 +590,13 @@ func TestWhatOnlyWasObservedIsNoChange(t *testing.T) {
 	b.lose()
 	b.restore(remint.Restore{Log: eventSeq(observed)})
 	b.accepted(g)
-	if got := b.reasonOf(g.Token.ID()); got != "" {
+	if got := b.reasonOf(g.Token.ID()); got != remint.ReasonCaughtUp {
 		t.Errorf("the reason is %q", got)
 	}
 }
 
+// It fails without the step by which every epoch rises with a restore, and without the revision
+// beyond all that were lost (internal/mutants).
 func TestNoRevisionAndNoEpochOfALostHistoryIsGivenAgain(t *testing.T) {
 	b := newRestoreBed(t, nil)
 	g := b.issue(remint.Spec{})
@@ -640,6 +643,7 @@ func TestNoRevisionAndNoEpochOfALostHistoryIsGivenAgain(t *testing.T) {
 	}
 }
 
+// It fails without the end of the answers that were kept for a retry (internal/mutants).
 func TestAnAnswerThatWasKeptForARetryIsNotGivenAfterARestore(t *testing.T) {
 	b := newRestoreBed(t, nil)
 	g := b.issue(remint.Spec{Capabilities: remint.Allow("*")})
@@ -779,6 +783,7 @@ func TestWhatARestoreHasEndedIsSwept(t *testing.T) {
 	b.accepted(kept)
 }
 
+// It fails without the refusal of whoever is no Operator (internal/mutants).
 func TestOnlyAnOperatorCallsAfterRestore(t *testing.T) {
 	b := newRestoreBed(t, nil)
 	g := b.issue(remint.Spec{Owner: "o", Capabilities: remint.Allow("*")})

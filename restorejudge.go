@@ -18,6 +18,8 @@ type verdict struct {
 	descend bool   // what descends from it ends
 	revoked int64  // when it was
 	highest uint64 // revision in the log
+
+	caughtUp bool // there were events to do again
 }
 
 // doubt is for what may have ended anything of the token's but itself.
@@ -28,7 +30,11 @@ func (v *verdict) judge() error {
 	p := v.w.log[v.id]
 	events, exact := p.since(v.was, v.w)
 	last := v.revision
-	for _, e := range events {
+	v.caughtUp = len(events) > 0
+	for k, e := range events {
+		if e.kind == EventRestore && e.reason == ReasonCaughtUp && k == 0 {
+			v.doubt() // what it caught up with is missing
+		}
 		if !exact && e.kind != EventIssue && e.kind != EventSeal || e.revision != last+1 && exact && e.kind != EventRestore {
 			v.doubt() // one is missing, or there are two
 		}
@@ -91,7 +97,7 @@ func (v *verdict) event(e *lost) error {
 		}
 	case EventRestore:
 		switch e.reason {
-		case "":
+		case "", ReasonCaughtUp:
 		case ReasonRevoked:
 			v.revoked = max(1, e.at)
 		default:
@@ -153,10 +159,10 @@ func (v *verdict) carryOut(now int64) (reason string) {
 	switch {
 	case v.revoked != 0:
 		v.revokedAt, reason = v.revoked, ReasonRevoked
-	case v.stop || v.w.stop:
-		if v.stopSecrets(now) {
-			reason = ReasonStopped
-		}
+	case (v.stop || v.w.stop) && v.stopSecrets(now):
+		reason = ReasonStopped
+	case v.caughtUp:
+		reason = ReasonCaughtUp
 	}
 	v.settle(now, v.t.i.retention)
 	if v.ended(now) == ReasonRetired && v.was.ended(now) == "" {
@@ -168,15 +174,15 @@ func (v *verdict) carryOut(now int64) (reason string) {
 		v.sealed[k] = sealed{name: v.sealed[k].name, until: v.sealed[k].until}
 	}
 
-	v.epoch += epochStep
+	v.epoch += v.w.epochs()
 	if v.descend {
-		v.epoch += epochStep
+		v.epoch += epochUnit
 		if v.pruneAt == 0 {
 			v.pruneAt, v.pruneEpoch = now, v.epoch
 		}
 	}
 	if !v.parent.IsZero() { // which is no younger, and so is restored, too
-		v.parentEpoch += epochStep
+		v.parentEpoch += v.w.epochs()
 	}
 	return reason
 }

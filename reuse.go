@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync"
 )
 
 // Reuse: somebody presents a secret that a rotation replaced. It is denied like any other;
@@ -19,11 +20,12 @@ const chainBatch = maxBatch/2 - 2
 func (i *Issuer) reportReuse(ctx context.Context, id ID, generation uint64, from netip.Addr) {
 	observed := false
 	for conflicts := 0; conflicts < attempts; {
-		t := i.begin(ctx, 0, "", from)
+		t := i.begin(ctx, "", from)
 		e, more, err := t.reuse(id, generation)
 		if err != nil {
 			return
 		}
+		chain := i.revokeOnReuse && e.Reason == ReasonOld
 		stored := slices.ContainsFunc(t.drafts, func(d *draft) bool { return d.kind == EventReuse })
 		switch _, err := t.commit(); {
 		case errors.Is(err, ErrConflict):
@@ -38,6 +40,9 @@ func (i *Issuer) reportReuse(ctx context.Context, id ID, generation uint64, from
 			i.tell(ctx, func() Event { return e })
 		}
 		if observed = true; !more {
+			if chain {
+				i.ended.add(id)
+			}
 			return
 		}
 	}
@@ -74,7 +79,7 @@ func (t *attempt) reuse(id ID, generation uint64) (e Event, more bool, err error
 		d.record = settled
 		d.ev.Age, d.ev.Reason = e.Age, e.Reason
 	}
-	if t.i.revokeOnReuse && old {
+	if t.i.revokeOnReuse && old && !t.i.ended.has(id) {
 		more, err = t.revokeChain(r)
 	}
 	return e, more, err
@@ -104,6 +109,31 @@ func (t *attempt) revokeChain(r *Record) (more bool, err error) {
 		}
 		r = next
 	}
+}
+
+// chains are tokens that were revoked with all that succeeded them, so that whoever presents an old
+// secret again and again does not have the whole chain read each time. They are this process's own.
+type chains struct {
+	mu  sync.Mutex
+	all map[ID]struct{}
+}
+
+const maxChains = 1 << 12
+
+func (c *chains) has(id ID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, has := c.all[id]
+	return has
+}
+
+func (c *chains) add(id ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil || len(c.all) >= maxChains {
+		c.all = make(map[ID]struct{})
+	}
+	c.all[id] = struct{}{}
 }
 
 // revokeForReuse revokes a token. Where the reuse itself is an event of the same

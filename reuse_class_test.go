@@ -40,6 +40,7 @@ var reuseRotations = map[string]remint.Rotation{
 	"a successor and its first use": {Retire: remint.RetireAfterFirstUse(time.Minute), Successor: &remint.Successor{}},
 }
 
+// It fails without the time since when a secret does not work (internal/mutants).
 func TestEachClassOfReuseIsOneEventWithItsGenerationAgeAndReason(t *testing.T) {
 	for name, how := range reuseRotations {
 		t.Run(name, func(t *testing.T) {
@@ -367,5 +368,26 @@ func TestWithTheOptionOnlyWhatIsRememberedRevokes(t *testing.T) {
 				t.Errorf("told %q, stored %d", told, stored)
 			}
 		})
+	}
+}
+
+// A dead secret must not cost a read for each token that has succeeded it, each time.
+func TestAnAncientSecretOfALongChainIsSoonCheap(t *testing.T) {
+	b := newBed(t, &remint.Options{RevokeOnReuse: true})
+	m := &meddler{Store: b.store.Store}
+	b.store.Store = m
+	g := b.issue(remint.Spec{Owner: "o", Capabilities: remint.Allow("*")})
+	first, last := g, g
+	for range 300 {
+		last = b.rotate(last.Token.ID(), remint.Rotation{Successor: &remint.Successor{}})
+		b.accepted(last)
+	}
+	b.wait(time.Hour)
+	b.denied(first, remint.ReasonRetired)
+	b.denied(last, remint.ReasonRevoked)
+	m.loads = 0
+	b.denied(first, remint.ReasonRetired)
+	if m.loads > 5 {
+		t.Errorf("the second presentation made %d loads", m.loads)
 	}
 }

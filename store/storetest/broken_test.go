@@ -25,7 +25,7 @@ func TestBrokenStoresAreCaught(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("there is no check %q", b.caught)
 			}
-			for range 100 { // what breaks only in a race may get away, but not for ever
+			for range 1000 { // what breaks only in a race may get away, but not for ever
 				failures := failuresOf(t, func(tb testing.TB) { newSuite(tb, b.make()).do(checks()[i]) })
 				if len(failures) > 0 {
 					t.Log(failures[0])
