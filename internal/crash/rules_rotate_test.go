@@ -176,10 +176,8 @@ func (a *act) cancel() error {
 	}
 	unused := a.unused(t)
 	inPlace := t.newest != nil && !t.newest.confirmed && !t.lapsed(a.now) && t.liveSlots(a.now)[1] != nil
-	if unused != nil && unused.ended(a.now) != "" {
-		unused = nil
-	}
-	if unused == nil && !inPlace && (t.until == 0 || t.usedUp) {
+	lapsed := unused == nil || unused.lapsed(a.now)
+	if lapsed && !inPlace && (t.until == 0 || t.usedUp) {
 		return nil
 	}
 	d := a.change(t, remint.EventCancel, remint.ID{}, t.newestGen())

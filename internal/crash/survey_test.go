@@ -148,8 +148,7 @@ func (v *survey) coherent(t remint.Token) {
 	if next, ok := other(s.Successor); ok && next.Predecessor != t.ID() {
 		v.problems.add("%v has the successor %v, whose predecessor is %v", t, s.Successor, next.Predecessor)
 	}
-	// A successor that was dropped or replaced, or had ended when its rotation was cancelled, is not
-	// named any more.
+	// A successor that was dropped or replaced is not named any more.
 	if before, ok := other(s.Predecessor); ok && before.Successor != t.ID() && s.Ended == "" {
 		v.problems.add("%v has the predecessor %v, whose successor is %v", t, s.Predecessor, before.Successor)
 	}
