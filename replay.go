@@ -81,18 +81,28 @@ func (t *attempt) keep(c *caller, secret Secret, made ID) {
 }
 
 // beingRetired reports whether the caller's secret, or token, has been replaced, and lives on
-// for a while at most.
+// for a while at most. A rotation that has lapsed has replaced nothing, whether or not that was
+// written down since.
 func (c *caller) beingRetired(t *attempt) bool {
 	rec := t.current(c.cred.rec)
 	if rec.startedBy != 0 {
 		// A session has no more standing than the secret that it was started with.
 		p := t.current(c.cred.ancestors[0])
-		if p.sessionSlot(rec.startedBy, t.now) != slotNewest || p.newest.until != 0 || p.until != 0 || !p.successor.IsZero() {
+		last := p.lastSlot(t.now)
+		if p.sessionSlot(rec.startedBy, t.now) != last || p.slot(last).until != 0 || p.until != 0 || !p.successor.IsZero() {
 			return true
 		}
 	}
-	mine := c.cred.rec.slot(c.cred.which)
-	return rec.newest.digest != mine.digest || rec.newest.until != 0 || rec.until != 0 || rec.stoppedAt != 0 || !rec.successor.IsZero()
+	mine, last := c.cred.rec.slot(c.cred.which), rec.slot(rec.lastSlot(t.now))
+	return last == nil || last.digest != mine.digest || last.until != 0 || rec.until != 0 || rec.stoppedAt != 0 || !rec.successor.IsZero()
+}
+
+// lastSlot returns the slot of the last secret whose rotation has not lapsed.
+func (r *record) lastSlot(now int64) int {
+	if r.prev != nil && r.lapsed(now) {
+		return slotPrev
+	}
+	return slotNewest
 }
 
 // replay returns the grant that the caller's request was answered with before, or nil if

@@ -52,6 +52,8 @@ var grantings = []struct {
 	}},
 }
 
+// It fails without the answer to a bearer whose own rotation stopped it, and without the grant that
+// is sealed in the bearer's record (internal/mutants).
 func TestARetryIsAnsweredWithTheSameGrant(t *testing.T) {
 	for _, g := range grantings {
 		for _, self := range []bool{true, false} {
@@ -219,6 +221,8 @@ func TestOnlyTheSameRequestIsAnsweredAgain(t *testing.T) {
 	}
 }
 
+// It fails without the repeat by whom the rotation has retired, and without the length of a key
+// with which somebody retired may repeat (internal/mutants).
 func TestWhoeverARotationRetiredMayRepeatItAndNothingElse(t *testing.T) {
 	type world struct {
 		*lawWorld
@@ -656,5 +660,38 @@ func TestARepeatWithoutAKeyIsNotAnotherRequest(t *testing.T) {
 	}
 	if again := w.must(me.Issue(ctx, remint.Spec{Name: "a"})); !again.Secret.Equal(a.Secret) {
 		t.Error("the first is forgotten")
+	}
+}
+
+// A rotation that has lapsed has replaced nothing, whether or not that was written down since.
+func TestABearerWhoseRotationHasLapsedIsRepeatedAsBefore(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		for _, session := range []bool{false, true} {
+			ctx := t.Context()
+			w := newLawWorld(t, remint.Options{})
+			boss := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
+			text := boss.Secret.Reveal()
+			w.works(boss, "boss")
+			if session {
+				s := w.must(w.issuer.Bearer(text, lawAddr).StartSession(ctx, boss.Token.ID(), remint.Session{Manages: true, Lifetime: 100 * 24 * time.Hour}))
+				text = s.Secret.Reveal()
+				w.works(s, "session")
+			}
+			target := w.issue(remint.Spec{})
+			w.must(w.op.Rotate(ctx, boss.Token.ID(), remint.Rotation{Retire: remint.RetireAfterFirstUse(0), KeepSessions: true}))
+			w.now = w.now.AddDate(0, 1, 0)
+			if written { // any change of its record
+				if _, err := w.op.Update(ctx, boss.Token.ID(), func(s *remint.Spec) error { s.Name = "boss"; return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			again := w.issuer.Bearer(text, lawAddr).Repeatable(time.Minute)
+			how := remint.Rotation{Successor: &remint.Successor{}}
+			first := w.must(again.Rotate(ctx, target.Token.ID(), how))
+			second := w.must(again.Rotate(ctx, target.Token.ID(), how))
+			if first.Secret.Reveal() != second.Secret.Reveal() {
+				t.Errorf("written %v, session %v: the repeat made another secret", written, session)
+			}
+		}
 	}
 }

@@ -109,9 +109,7 @@ func (r *run) keep(c *caller, t *token) {
 	list := slices.DeleteFunc(slices.Clone(to.kept), func(e kept) bool {
 		return e.by.text == c.text && e.key == c.retry.key && (e.key != "" || e.what == c.retry.what)
 	})
-	if len(list) >= maxKept {
-		list = slices.DeleteFunc(list, func(e kept) bool { return r.over(e.until) })
-	}
+	// The oldest go first, and those are the first whose window ends, as all have the same.
 	list = append(list, kept{
 		by: c.held, key: c.retry.key, what: c.retry.what, token: t.n, secret: t.slots[newest].n, until: r.now().plus(c.retry.window),
 	})
@@ -119,16 +117,29 @@ func (r *run) keep(c *caller, t *token) {
 	to.changed()
 }
 
-// beingRetired reports whether the caller's secret, or token, has been replaced.
+// beingRetired reports whether the caller's secret, or token, has been replaced. A rotation that has lapsed replaces nothing.
 func (r *run) beingRetired(c *caller) bool {
 	t := c.cred
 	if t.session {
 		p := r.w.get(t.parent)
-		if p == nil || r.bearing(p, t.startedBy) != newest || p.slots[newest].until.set() || p.until.set() || p.succ != 0 {
+		if p == nil {
+			return true
+		}
+		last := r.last(p)
+		if r.bearing(p, t.startedBy) != last || p.slots[last].until.set() || p.until.set() || p.succ != 0 {
 			return true
 		}
 	}
-	return t.slots[newest].text != c.text || t.slots[newest].until.set() || t.until.set() || t.retired.set() || t.succ != 0
+	last := t.slots[r.last(t)]
+	return last.n != c.held.n || last.until.set() || t.until.set() || t.retired.set() || t.succ != 0
+}
+
+// last returns the slot of the newest secret, but for one that has lapsed.
+func (r *run) last(t *token) int {
+	if t.has(previous) && r.lapsed(t) {
+		return previous
+	}
+	return newest
 }
 
 // repeatStopped answers a caller that has stopped: if the very rotation that stopped it is repeated, as before.
@@ -182,6 +193,9 @@ func (r *run) repeatStopped(c *caller, d demand) granted {
 	g := r.repeat(c, k)
 	if g.why != ok || g.t != rotated && g.t.n != rotated.succ {
 		return no
+	}
+	if !r.count(t) {
+		return granted{why: limited}
 	}
 	if why := c.needs(d.needs); why != ok {
 		return granted{why: why}

@@ -275,7 +275,8 @@ func (r *run) succeed(c *caller, t, unused *token, how rotation) (*token, class)
 		return nil, why
 	}
 	if t.pred != 0 && !t.slots[newest].confirmed && !t.has(previous) {
-		if p := r.find(t.pred); p != nil && p.succ == t.n && !p.usedUp && !p.revoked.set() {
+		p := r.w.get(t.pred)
+		if p != nil && p.succ == t.n && !p.usedUp && !p.revoked.set() && r.find(p.n) != nil {
 			if why := c.mayEnd(p); why != ok {
 				r.w.remove(next)
 				return nil, why
