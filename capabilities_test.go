@@ -85,6 +85,7 @@ func TestAStarAskedForIsCoveredOnlyByAStar(t *testing.T) {
 	}
 }
 
+// It fails without the emptiness of a set without members (internal/mutants).
 func TestTheEmptySetAllowsNothing(t *testing.T) {
 	for _, c := range []Capabilities{{}, Allow(), Allow([]Capability{}...), Allow("a").Intersect(Allow("b"))} {
 		if c.Allows("a") || c.Allows("*") || c.Allows("") {
@@ -169,6 +170,8 @@ func TestEveryMalformedCapabilityIsPointedAt(t *testing.T) {
 	}
 }
 
+// It fails without the refusal of the empty capability, and without the look at the form of what is
+// asked for (internal/mutants).
 func TestAMalformedCapabilityIsNeverCovered(t *testing.T) {
 	c := Allow("*", "*:*", "a")
 	for _, m := range malformedCapabilities {

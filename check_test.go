@@ -9,6 +9,8 @@ import (
 	"github.com/remint-go/remint"
 )
 
+// It fails without the bound of a parent on its sessions' capabilities, and without the difference
+// between what is lent and what is had (internal/mutants).
 func TestWhatACheckLendsIsNotHandedOut(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	g := w.issue(remint.Spec{Capabilities: remint.Allow("b")})

@@ -36,6 +36,7 @@ func (b *bed) counts(want map[string]int) {
 	}
 }
 
+// It fails without the digest, of a secret's characters and nothing less (internal/mutants).
 func TestADigestIsTheSHA256OrTheHMACOfTheSecretsCharacters(t *testing.T) {
 	for name, keys := range map[string][][]byte{"plain": nil, "peppered": {pepperB, pepperA}} {
 		b := newBed(t, withPeppers(keys...))

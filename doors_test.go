@@ -25,6 +25,7 @@ func TestARevocationIsNoSuccessBecauseSomebodyElseConfirmedTheSecret(t *testing.
 	w.fails(victim, "what was revoked")
 }
 
+// It fails without rule 6 for what manages as an ancestor (internal/mutants).
 func TestNobodyActsAsItsAncestorThroughThatOnesManagingSession(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	caps := remint.Allow("reports")
@@ -36,6 +37,7 @@ func TestNobodyActsAsItsAncestorThroughThatOnesManagingSession(t *testing.T) {
 	w.is(err, remint.ErrForbidden, "rotating a session that manages as one's parent")
 }
 
+// It fails without the right to end the successor that a rotation replaces (internal/mutants).
 func TestNobodyReplacesItsAncestorThroughThatOnesSuccessor(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	ctx := t.Context()
@@ -93,6 +95,7 @@ func (s *slowStore) Load(ctx context.Context, id remint.ID) (*remint.Record, err
 	return r, err
 }
 
+// It fails without the second look at the clock (internal/mutants).
 func TestNobodyActsWithASecretThatStoppedBeforeTheCommitBegan(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	caps := remint.Allow("*")

@@ -414,6 +414,8 @@ func (b *eventBed) bearer(name string) remint.Actor {
 	return b.Bearer(b.grants[name].Secret.Reveal(), netip.MustParseAddr("192.0.2.1"))
 }
 
+// It fails without each of these (internal/mutants): the event of each record; the one event of a
+// change that implies a confirmation; the look whether there is anything to change.
 func TestEachRecordThatAnOperationChangesHasOneEventInTheSameCommit(t *testing.T) {
 	ctx := t.Context()
 	for _, tt := range []eventCase{
@@ -642,6 +644,7 @@ func storable(events []remint.Event) (kept []remint.Event) {
 	return kept
 }
 
+// It fails without a log in which there are no denials (internal/mutants).
 func TestADenialWritesNothing(t *testing.T) {
 	b := newBed(t, nil)
 	ctx := t.Context()
@@ -728,6 +731,7 @@ func TestASessionIsDeniedForThatWhenItsSecretStops(t *testing.T) {
 	}
 }
 
+// It fails without the mark that the reuse of a secret is in the log (internal/mutants).
 func TestTheFirstReuseOfEachRetiredSecretIsStoredAndLaterOnesAreObserved(t *testing.T) {
 	b := newBed(t, nil)
 	one := b.issue(remint.Spec{Owner: "o"})
@@ -912,6 +916,8 @@ func TestWhatNobodyEverUsedIsNoReuse(t *testing.T) {
 	}
 }
 
+// It fails without the window in which whoever presents an old secret may be honest
+// (internal/mutants).
 func TestRevokeOnReuseRevokesOnlyAfterTheRetryWindow(t *testing.T) {
 	for _, window := range []time.Duration{0, time.Second} {
 		b := newBed(t, &remint.Options{RevokeOnReuse: true, RetryWindow: window})
@@ -1003,6 +1009,7 @@ func TestTheReuseOfAPredecessorRevokesItsSuccessor(t *testing.T) {
 	wantEvents(t, "stored", names, b.log()[n:], "revoke next@4 #2 - by ")
 }
 
+// It fails without the option without which a reuse ends nothing (internal/mutants).
 func TestReuseByDefaultNeverKills(t *testing.T) {
 	b := newBed(t, nil)
 	secrets := []remint.Grant{b.issue(remint.Spec{})}

@@ -70,6 +70,8 @@ func wellSaid(t testing.TB, what string, err error) {
 	}
 }
 
+// It fails without each of these (internal/mutants): the least length of a pepper; the least
+// duration of an option; the refusal of a nil store.
 func TestOptionsThatCannotBeUsedAreAnInputErrorEach(t *testing.T) {
 	good := remint.Store(&mapStore{recs: map[remint.ID]*remint.Record{}})
 	key := func(c byte, n int) []byte { return bytes.Repeat([]byte{c}, n) }
@@ -375,6 +377,7 @@ func TestTheLargestSpecFitsIntoARecord(t *testing.T) {
 	}
 }
 
+// It fails without MaxLifetime where no expiry is asked for (internal/mutants).
 func TestMaxLifetimeBoundsEveryToken(t *testing.T) {
 	ctx := t.Context()
 	b := newBed(t, &remint.Options{MaxLifetime: time.Hour})
@@ -427,6 +430,8 @@ func TestMaxLifetimeBoundsEveryToken(t *testing.T) {
 	}
 }
 
+// It fails without each of these (internal/mutants): the time zero, and no other, as never; the
+// comparison of an expiry as it is kept, in microseconds; the least lifetime of a session.
 func TestALifetimeIsNeverForeverByAccident(t *testing.T) {
 	ctx := t.Context()
 	for _, d := range []time.Duration{
@@ -461,6 +466,7 @@ func TestALifetimeIsNeverForeverByAccident(t *testing.T) {
 	}
 }
 
+// It fails without the bound of a parent on its children's capabilities (internal/mutants).
 func TestAParentMustBeLiveOfTheSameOwnerAndWiderAndNotTooDeep(t *testing.T) {
 	ctx := t.Context()
 	b := newBed(t, nil)
@@ -630,6 +636,7 @@ func TestABadRotationIsAnInputErrorForEachProblem(t *testing.T) {
 	}
 }
 
+// It fails without the year beyond which a retirement has no microseconds (internal/mutants).
 func TestARetirementIsNoSoonerThanAtOnceAndNoLaterThanTheExpiry(t *testing.T) {
 	now := bedStart
 	expiry := now.Add(10 * time.Hour)
@@ -825,6 +832,8 @@ var operations = []struct {
 	{"EndSessions", true, func(ctx context.Context, a remint.Actor, id remint.ID) error { return a.EndSessions(ctx, id) }},
 }
 
+// It fails without the owner among what a bounded actor sees, and without the answer that says no
+// more than that there is no such token (internal/mutants).
 func TestAnotherOwnersTokenAnswersExactlyAsAnUnknownOne(t *testing.T) {
 	ctx := t.Context()
 	b := newBed(t, nil)
@@ -969,6 +978,7 @@ func TestTheZeroActorMayDoNothing(t *testing.T) {
 	}
 }
 
+// It fails without the owner that a Member must have (internal/mutants).
 func TestAnActorThatCannotBeUsedIsAnInputError(t *testing.T) {
 	b := newBed(t, nil)
 	g := b.issue(remint.Spec{})

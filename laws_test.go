@@ -106,6 +106,7 @@ func (w *lawWorld) is(err, want error, what string) {
 	}
 }
 
+// It fails without a store that reads no clock (internal/mutants).
 func TestLaw1_OneJudge(t *testing.T) {
 	// A store has no clock to judge by, and no part of the core beside it decides: what the
 	// stores call shows the first, and that nothing in them names an expiry the second.
@@ -124,6 +125,8 @@ func TestLaw1_OneJudge(t *testing.T) {
 	}
 }
 
+// It fails without each of these (internal/mutants): a guard for each record that was read; an
+// event for each record; the one commit.
 func TestLaw2_OneCommitGuardedByWhatWasRead(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	root := w.issue(remint.Spec{Capabilities: remint.Allow("*")})
@@ -159,6 +162,7 @@ func TestLaw2_OneCommitGuardedByWhatWasRead(t *testing.T) {
 	}
 }
 
+// It fails without the digest in the place of the secret (internal/mutants).
 func TestLaw3_NothingSecretAtRest(t *testing.T) {
 	// leak_test.go has the matrix. Here: what a copy of the store yields is no credential.
 	w := newLawWorld(t, remint.Options{})
@@ -174,6 +178,7 @@ func TestLaw3_NothingSecretAtRest(t *testing.T) {
 	}
 }
 
+// It fails without a Token that holds no secret (internal/mutants).
 func TestLaw4_ASecretIsShownOnce(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	g := w.issue(remint.Spec{})
@@ -187,6 +192,9 @@ func TestLaw4_ASecretIsShownOnce(t *testing.T) {
 	}
 }
 
+// It fails without each of these (internal/mutants): the wait of the outgoing secret for a first
+// use; the life of the old secret after its rotation has lapsed; rule 5, that what nobody has used
+// is replaced.
 func TestLaw5_ALostAnswerLocksNobodyOut(t *testing.T) {
 	w := newLawWorld(t, remint.Options{Lapse: time.Hour})
 	old := w.issue(remint.Spec{})
@@ -205,6 +213,9 @@ func TestLaw5_ALostAnswerLocksNobodyOut(t *testing.T) {
 	w.works(fresh, "the new secret after the grace")
 }
 
+// It fails without each of these (internal/mutants): rule 4 of Rotate, by which what has expired
+// gets no new secret; the attributes of a clone; the expiry of a clone; the owner of a bounded
+// actor in what it issues; the bound of networks for what a bearer issues.
 func TestLaw6_NothingWidens(t *testing.T) {
 	// model_test.go has the properties. Here: the doors by name.
 	w := newLawWorld(t, remint.Options{})
@@ -257,6 +268,9 @@ func TestLaw6_NothingWidens(t *testing.T) {
 	w.is(err, remint.ErrEnded, "reviving what has expired")
 }
 
+// It fails without each of these (internal/mutants): the parent's epoch among what a child is
+// judged by; the patience of what ends something, which no conflict stops; the one write that ends
+// all; the perseverance of a revocation.
 func TestLaw7_EndingIsOneWriteAndWins(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	ctx := t.Context()
@@ -309,6 +323,9 @@ func TestLaw7_EndingIsOneWriteAndWins(t *testing.T) {
 	w.fails(master, "the master after it was revoked")
 }
 
+// It fails without each of these (internal/mutants): rule 11, by which whoever lost a race is not
+// judged again; the generation of the secret among what rotations compete for; the revision that
+// whoever rotates has seen; the second judgement after a race with what touched no secret.
 func TestLaw8_ExactlyOneWinner(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	ctx := t.Context()
@@ -348,6 +365,8 @@ func TestLaw8_ExactlyOneWinner(t *testing.T) {
 	w.must(w.op.Rotate(ctx, id, remint.Rotation{IfRevision: revision}))
 }
 
+// It fails without the difference between a store that failed and a token that is not there, and
+// without ErrUnavailable for a store that failed (internal/mutants).
 func TestLaw9_AnOutageIsNoDenial(t *testing.T) {
 	// fault_test.go fails every operation of the store in turn.
 	w := newLawWorld(t, remint.Options{})
@@ -379,6 +398,8 @@ func (c *lawCache) Refresh(ctx context.Context, id remint.ID) (*remint.Record, e
 	return c.Store.Load(ctx, id)
 }
 
+// It fails without the second look, past the cache, before a denial, and without the Refresh in the
+// place of a Load (internal/mutants).
 func TestLaw10_ACachedRecordNeverDenies(t *testing.T) {
 	cache := &lawCache{new(store.Memory), map[remint.ID]*remint.Record{}}
 	issuer, err := remint.New(cache, nil)
@@ -396,6 +417,7 @@ func TestLaw10_ACachedRecordNeverDenies(t *testing.T) {
 	w.works(g, "a fresh secret on a replica with a stale cache")
 }
 
+// It fails without the one error for all denials (internal/mutants).
 func TestLaw11_DenialsLookAlike(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	ctx := t.Context()
@@ -432,6 +454,8 @@ func TestLaw11_DenialsLookAlike(t *testing.T) {
 	w.is(err, remint.ErrNetwork, "the right secret from elsewhere")
 }
 
+// It fails without the expiry among what ends a token, and without the truncation of a time to what
+// is kept of it (internal/mutants).
 func TestLaw12_TimeIsOneBoundary(t *testing.T) {
 	w := newLawWorld(t, remint.Options{})
 	end := w.now.Add(time.Hour)

@@ -256,6 +256,9 @@ func printed(print func(any) string, v any) (out string) {
 	return print(v)
 }
 
+// It fails without each of these (internal/mutants): the redaction of a Secret by every verb; the
+// closure, into which fmt cannot look; the redaction of a Secret in a log; the pointer at which fmt
+// stops before a Token's record.
 func TestASecretIsInNothingThatIsPrintedLoggedOrEncoded(t *testing.T) {
 	b := newBed(t, nil)
 	parent := b.issue(remint.Spec{Owner: "o", Name: "n", Capabilities: remint.Allow("a"), Attributes: map[string]string{"k": "v"}})
@@ -320,6 +323,8 @@ func TestEncodingASecretFails(t *testing.T) {
 	}
 }
 
+// It fails without the refusal of two empty secrets as equal, and without the sense of the
+// comparison (internal/mutants).
 func TestASecretIsEqualToItselfOnly(t *testing.T) {
 	b := newBed(t, nil)
 	one, two := b.issue(remint.Spec{}).Secret, b.issue(remint.Spec{}).Secret
@@ -413,6 +418,7 @@ func everything(b *bed) (secrets []string, errs []error) {
 	return secrets, errs
 }
 
+// It fails without the digest in the place of a secret in its record (internal/mutants).
 func TestASecretIsInNoErrorNoEventAndNoByteOfTheStore(t *testing.T) {
 	b := newBed(t, nil)
 	secrets, errs := everything(b)
@@ -464,6 +470,8 @@ func TestAPepperAndAPepperedDigestAreInNothingButRecords(t *testing.T) {
 	}
 }
 
+// It fails without the comparison of more than nothing, and without the hash, without which a
+// digest is its own credential (internal/mutants).
 func TestAStoredDigestIsNoCredential(t *testing.T) {
 	for name, o := range map[string]*remint.Options{
 		"plain":    nil,

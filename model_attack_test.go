@@ -203,6 +203,10 @@ func (f *forest) snapshot() map[remint.ID]remint.Token {
 }
 
 // Law 6. The attacker uses every secret that it ever receives, for everything.
+// It fails without each of these (internal/mutants): the bound of a bearer's own capabilities; the
+// bound of a bearer's own attributes; the bound of a bearer's own networks; the bound of a member;
+// rule 4 of Actor for a rotation; rule 4 for a session; rule 5 for an update to more than the
+// caller has; rule 5 for what is issued.
 func TestNoAttackerEverHoldsOrHandsOutMoreThanItHad(t *testing.T) {
 	checkMany(t, 25, func(t *rapid.T) {
 		f := plant(t)
@@ -283,6 +287,8 @@ func TestNoAttackerEverHoldsOrHandsOutMoreThanItHad(t *testing.T) {
 }
 
 // Law 6's last sentence.
+// It fails without rule 7, that a session manages nothing unless it was started to
+// (internal/mutants).
 func TestAPlainSessionChangesNothingButItself(t *testing.T) {
 	checkMany(t, 5, func(t *rapid.T) {
 		f := plant(t)
@@ -334,6 +340,7 @@ func TestAPlainSessionChangesNothingButItself(t *testing.T) {
 
 // What stands under a parent cannot escape what ends the parent: the attacker's first token
 // is a child, and what it issues ends with the parent.
+// It fails without rule 3, by which nothing escapes what ends its issuer (internal/mutants).
 func TestWhatABearerIssuesEndsWithTheBearersParent(t *testing.T) {
 	checkMany(t, 15, func(t *rapid.T) {
 		clock := newModelClock()
@@ -379,6 +386,7 @@ func TestWhatABearerIssuesEndsWithTheBearersParent(t *testing.T) {
 }
 
 // Rule 5: a managing session acts as its parent, and so loosens neither itself nor that.
+// It fails without rule 5 for an update by which the caller loosens itself (internal/mutants).
 func TestAManagingSessionMakesNeitherItselfNorItsParentLastLonger(t *testing.T) {
 	clock := newModelClock()
 	w := newMWorld("w", newMapStore(), clock, remint.Options{})

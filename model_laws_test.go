@@ -241,6 +241,9 @@ func TestRetireAfterFirstUseNeverLocksOutWhoeverUsesWhatItReceived(t *testing.T)
 
 // Threat 29. The thief has the old secret, and managing sessions that it started with it or
 // with each other, before the first use of the new one.
+// It fails without each of these (internal/mutants): rule 7 for a secret that was replaced and
+// used; rule 7 for a token whose successor was used; the flag on the predecessor of a successor
+// that was used.
 func TestAfterTheFirstUseOfTheNewSecretTheOldOneChangesNothing(t *testing.T) {
 	checkMany(t, 15, func(t *rapid.T) {
 		f := &forest{t: t, clock: newModelClock()}
@@ -313,6 +316,8 @@ func TestAfterTheFirstUseOfTheNewSecretTheOldOneChangesNothing(t *testing.T) {
 }
 
 // Law 7.
+// It fails without the walk to the root, and without the parent's own end among what ends a child
+// (internal/mutants).
 func TestEndingAnAncestorEndsAllThatStandsBelowAtOnce(t *testing.T) {
 	checkMany(t, 10, func(t *rapid.T) {
 		f := plant(t)
@@ -354,6 +359,9 @@ func TestEndingAnAncestorEndsAllThatStandsBelowAtOnce(t *testing.T) {
 }
 
 // Law 12.
+// It fails without each of these (internal/mutants): the expiry on the short way through Verify;
+// the boundary, at which a token is over already; the end of a secret's grace; the end of a
+// rotation that nobody has used.
 func TestEveryEndIsExactToTheMicrosecond(t *testing.T) {
 	type setup func(t *testing.T, w *mWorld, clock *modelClock) (secret string, end time.Time)
 	op := func(w *mWorld) remint.Actor { return w.iss.Operator("op") }
@@ -451,6 +459,7 @@ func TestEveryEndIsExactToTheMicrosecond(t *testing.T) {
 
 // Law 12: what stops at once does not come back with a clock that is set back, or with
 // another replica's.
+// It fails without the flag by which what stops at once is left to no clock (internal/mutants).
 func TestWhatStopsAtOnceStaysStoppedWhenTheClockGoesBack(t *testing.T) {
 	type ending func(w *mWorld, g, child, session remint.Grant) (dead []remint.Grant, err error)
 	rotate := func(r remint.Rotation, use bool) ending {

@@ -1058,6 +1058,12 @@ func newModel(t *rapid.T, stores ...remint.Store) *model {
 	return m
 }
 
+// It fails without each of these (internal/mutants): the rise of an epoch; the refusal to update
+// what has ended; rule 6 for its own ancestors; the end of the sessions with the secret that they
+// came from; the end of what descends from a token that loses a capability; the end of what
+// descends from a token that loses a network; rule 7, that an older secret stops when the next one
+// is used; rule 7, that what was retiring before stops at once; the grace of the predecessor, which
+// the next rotation does not lengthen; the grace that is counted from the first use.
 func TestEveryAnswerIsWhatTheLawsPredict(t *testing.T) {
 	checkMany(t, 30, func(t *rapid.T) {
 		newModel(t, newMapStore()).drive(40)

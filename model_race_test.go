@@ -58,6 +58,8 @@ func raceWorld(t *testing.T) (*mWorld, remint.Grant) {
 }
 
 // Threats 1 and 2; law 8.
+// It fails without rule 1, the revision that was seen, and without the stamp by which an operation
+// knows its own commit (internal/mutants).
 func TestOfConcurrentRotationsExactlyOneSucceeds(t *testing.T) {
 	for _, successor := range []bool{false, true} {
 		for _, how := range []string{"one secret", "one revision", "one unconfirmed secret", "one secret, first use", "operator and bearers"} {
@@ -146,6 +148,7 @@ func TestOfConcurrentRotationsExactlyOneSucceeds(t *testing.T) {
 }
 
 // Threat 3; law 7.
+// It fails without the rise of the epoch (internal/mutants).
 func TestNothingIssuedFromTheEarlierStateOutlivesEndSessions(t *testing.T) {
 	for range 60 {
 		w, g := raceWorld(t)
@@ -206,6 +209,7 @@ func TestNothingIssuedFromTheEarlierStateOutlivesEndSessions(t *testing.T) {
 	}
 }
 
+// It fails without the look at what is revoked on the short way through Verify (internal/mutants).
 func TestAfterRevokeHasReturnedNothingOfTheTokenWorks(t *testing.T) {
 	for _, successor := range []bool{false, true} {
 		for range 60 {
@@ -292,6 +296,7 @@ func TestConcurrentFirstUsesAreAllAcceptedAndConfirmOnce(t *testing.T) {
 }
 
 // A caller that dies in mid-operation does not finish it (threat 30).
+// It fails without the caller's record among the guards (internal/mutants).
 func TestACallerThatIsRevokedMeanwhileChangesNothingAfterwards(t *testing.T) {
 	for range 100 {
 		w, g := raceWorld(t)

@@ -42,6 +42,7 @@ func verifies(t *testing.T, i *remint.Issuer, g remint.Grant) bool {
 }
 
 // Law 10, first half. Whatever ends a token elsewhere, and that of an ancestor.
+// It fails without the age of an entry of a Cache (internal/mutants).
 func TestWhatEndedElsewhereIsAcceptedWithinTheBoundOnly(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, op remint.Actor, parent, child remint.Grant) error{
 		"revoked": func(ctx context.Context, op remint.Actor, _, child remint.Grant) error {
@@ -92,6 +93,7 @@ func TestWhatEndedElsewhereIsAcceptedWithinTheBoundOnly(t *testing.T) {
 
 // Law 10, second half: a client that has just received a secret goes with it to another process,
 // whose cache has only the one before.
+// It fails without the read past a Cache that a Refresh is (internal/mutants).
 func TestAFreshSecretWorksOnEveryReplicaAtOnce(t *testing.T) {
 	here, elsewhere := replicas(t, new(store.Memory))
 	g, err := here.Operator("op").Issue(t.Context(), remint.Spec{})

@@ -46,7 +46,7 @@ type Restored struct {
 //     or finished.
 //  4. All sessions end. Other descendants end where the log shows that they may have: below
 //     what was updated, had its sessions ended, or was rotated to a successor, and where events
-//     of it are missing.
+//     of it are missing; and below a successor whose secret stops before anybody has used it.
 //  5. With StopSecrets, all secrets stop, and whatever the log shows beside that is done.
 //  6. Nothing else stops: without a word in the log a token is as the backup has it.
 //  7. Epochs and revisions go beyond all that were ever handed out, and no answer that was

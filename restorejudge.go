@@ -29,6 +29,9 @@ func (v *verdict) doubt() { v.stop, v.descend = true, true }
 func (v *verdict) judge() error {
 	p := v.w.log[v.id]
 	events, exact := p.since(v.was, v.w)
+	if p != nil && p.contradicts(v.was) {
+		v.doubt()
+	}
 	last := v.revision
 	v.caughtUp = len(events) > 0
 	for k, e := range events {

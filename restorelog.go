@@ -84,12 +84,12 @@ func (p *past) beyond(revision uint64) bool {
 	return p != nil && (p.removed != 0 || len(p.events) > 0 && p.events[len(p.events)-1].revision > revision)
 }
 
-// agrees reports whether the record is one that the log leads to, as far as its events before the
-// k-th tell: a clock may be behind the one that told when the restore was, and a change that was made
-// since then has the revision of one that was lost, and another time.
-func (p *past) agrees(r *record, k int) bool {
-	of := p.events[p.from(r.revision):k]
-	return !slices.ContainsFunc(of, func(e lost) bool { return e.at != r.changedAt }) && (len(of) > 0 || k == 0)
+// contradicts reports whether the record is none that the log leads to: a clock may be behind the one
+// that told when the restore was, and a change that was made since then has the revision of one
+// that was lost, and another time.
+func (p *past) contradicts(r *record) bool {
+	of := p.events[p.from(r.revision):p.from(r.revision+1)]
+	return slices.ContainsFunc(of, func(e lost) bool { return e.at != r.changedAt })
 }
 
 // since returns the events that the record does not have, and whether they are known to be all of
@@ -99,7 +99,7 @@ func (p *past) since(r *record, w *restoring) (events []lost, exact bool) {
 		return nil, true
 	}
 	k := p.from(r.revision + 1)
-	if !w.since(r.changedAt) && p.agrees(r, k) {
+	if !w.since(r.changedAt) && !p.contradicts(r) {
 		return p.events[k:], true
 	}
 	// It was changed since the restore, and which of its revisions the backup had is forgotten:

@@ -10,6 +10,8 @@ import (
 
 // Ways into retries that a review found open. Each is one test, so that none opens again.
 
+// It fails without the memory that a request was a repeat when it was judged first
+// (internal/mutants).
 func TestARepeatThatLosesItsRaceIsNoNewRequest(t *testing.T) {
 	ctx := t.Context()
 	for name, retrying := range map[string]func(*lawWorld, remint.Grant) remint.Actor{
@@ -179,6 +181,7 @@ func TestAUsedGrantIsNotKept(t *testing.T) {
 	}
 }
 
+// It fails without the mark of a request as its bearer's own repeat (internal/mutants).
 func TestARetryOfWhatWasWidenedSinceIsDeniedAndNoReuse(t *testing.T) {
 	ctx := t.Context()
 	w := newLawWorld(t, remint.Options{RevokeOnReuse: true})

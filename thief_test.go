@@ -134,6 +134,9 @@ func (l *thiefLab) explore(w *thiefWorld, a *thiefAlphabet, depth int) (states i
 
 // The thief has the old secret and sees the owner's retry keys, and any answer may be seen or taken
 // by it, or lost: who has less can do less.
+// It fails without each of these (internal/mutants): rule 7 for a session of the old secret; rule
+// 3, by which a token is not rotated whose successor was used; the confirmation that a change makes
+// with a new secret.
 func TestInEveryShortHistoryTheThiefIsBoundedByWhatTheOwnerHasUsed(t *testing.T) {
 	seen, taken, lost := thiefWay{seen: true}, thiefWay{lost: true, seen: true}, thiefWay{lost: true}
 	keyed := []string{"", thiefKey}

@@ -9,6 +9,7 @@ import (
 	"github.com/remint-go/remint"
 )
 
+// It fails without the wait of a use for the next Sweep (internal/mutants).
 func TestVerifyingWritesNothing(t *testing.T) {
 	b := newBed(t, nil)
 	root := b.issue(remint.Spec{})
@@ -131,6 +132,7 @@ func TestManyUsesOfOneSecretAreOneWrite(t *testing.T) {
 	}
 }
 
+// It fails without the touch, which changes no revision (internal/mutants).
 func TestATimeOfUseNeverConflictsWithARotation(t *testing.T) {
 	b := newBed(t, nil)
 	g := b.issue(remint.Spec{})
@@ -230,6 +232,7 @@ func TestABearersMethodsAreUses(t *testing.T) {
 	}
 }
 
+// It fails without the judgement before a use is noted (internal/mutants).
 func TestADeniedPresentationIsNoUse(t *testing.T) {
 	b := newBed(t, nil)
 	g := b.issue(remint.Spec{})

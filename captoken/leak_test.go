@@ -106,6 +106,7 @@ func printed(print func(any) string, v any) (out string) {
 	return print(v)
 }
 
+// It fails without the redaction of a SigningKey (internal/mutants).
 func TestAPrivateKeyIsInNothingThatIsPrintedLoggedOrEncoded(t *testing.T) {
 	b := newBed(t)
 	k1, k2 := signingKey(t, "k1", "k1"), signingKey(t, "k2", "k2")

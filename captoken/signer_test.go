@@ -432,6 +432,7 @@ func in(err error, field string) bool {
 	return errors.As(err, &input) && input.Field == field
 }
 
+// It fails without a Verifier's own copy of a key (internal/mutants).
 func TestOptionsCanBeChangedAfterwardsWithoutEffect(t *testing.T) {
 	b := newBed(t)
 	id := b.issue(remint.Spec{}).Token.ID()

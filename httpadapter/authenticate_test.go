@@ -264,6 +264,7 @@ func TestOptionsCanBeChangedAfterwardsWithoutEffect(t *testing.T) {
 	}
 }
 
+// It fails without the trust in named proxies only (internal/mutants).
 func TestAnAllowListIsNotFooledByXForwardedFor(t *testing.T) {
 	inside := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	spoofs := []string{"192.0.2.7", "192.0.2.7, 203.0.113.9", "203.0.113.9,192.0.2.7, unknown", "::ffff:192.0.2.7, 203.0.113.9"}

@@ -128,6 +128,7 @@ func TestAxiomListsATokenUntilItIsDeletedRetiredOrExpiredAndReplaced(t *testing.
 	s.wantListed(master, forever, next, again)
 }
 
+// It fails without the revocation by which Axiom's format deletes (internal/mutants).
 func TestADeletedAxiomTokenIsDeadAndGone(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()

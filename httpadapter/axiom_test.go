@@ -179,6 +179,8 @@ func TestAxiomsRegenerateIssuesASuccessorBesideTheOldToken(t *testing.T) {
 	}
 }
 
+// It fails without the networks of a token whose successor's format has no words for them
+// (internal/mutants).
 func TestAxiomsRegenerateInAllItsCases(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()
@@ -385,6 +387,7 @@ func TestAxiomsRoutesNeedTheirCapabilities(t *testing.T) {
 const beyondAxiom = `{"code":403,"message":"this is beyond the API token: it can give, or regenerate, no more than it has, cannot change what it` +
 	` stands below, and only authenticates once its successor has been used"}`
 
+// It fails without the bearer who acts where Axiom's format issues (internal/mutants).
 func TestNobodyHandsOutMoreThanItHasThroughAxiom(t *testing.T) {
 	s := start(t)
 	caller := s.issue(remint.Spec{Prefix: "xaat-", Capabilities: remint.Allow("org:apiTokens", "dataset:logs:ingest:create")})
@@ -403,6 +406,7 @@ func TestNobodyHandsOutMoreThanItHasThroughAxiom(t *testing.T) {
 	s.call("POST", "/v2/tokens", secret, `{"datasetCapabilities":{"logs":{"ingest":["create"]}}}`).want(200)
 }
 
+// It fails without the owner in Axiom's routes with an ID (internal/mutants).
 func TestAnotherOrganizationsTokenIsUnknownToAxiom(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()
@@ -436,6 +440,7 @@ func TestARevokedTokenIsGoneFromAxiom(t *testing.T) {
 	s.call("POST", "/v2/tokens/"+id+"/regenerate", master, `{"existingTokenExpiresAt":"2099-01-01T00:00:00Z"}`).want(404)
 }
 
+// It fails without the comparison of Axiom's header with the caller's owner (internal/mutants).
 func TestAxiomsOrganizationHeaderMustNameTheCallersOwn(t *testing.T) {
 	s := start(t)
 	master := s.master()

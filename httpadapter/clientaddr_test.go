@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// It fails without each of these (internal/mutants): the reading of X-Forwarded-For from the right;
+// the end of the search at what is no address; the stop at the first hop that is not trusted; the
+// one form of an address that networks are compared with.
 func TestTheClientsAddressIsTheLastThatATrustedHopSaw(t *testing.T) {
 	proxies := []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"),

@@ -91,6 +91,7 @@ func TestACookieLivesAsLongAsItsSession(t *testing.T) {
 	}
 }
 
+// It fails without the refusal of a secret for a cookie that is no session's (internal/mutants).
 func TestOnlyASessionIsPutIntoACookie(t *testing.T) {
 	s := newService(t)
 	web := httpadapter.New(s.issuer, nil)
@@ -186,6 +187,7 @@ func TestTheBearerCountsBesideACookie(t *testing.T) {
 	}
 }
 
+// It fails without the check of where a request with a cookie comes from (internal/mutants).
 func TestAPageOfAnotherOriginChangesNothingWithACookie(t *testing.T) {
 	s := start(t, withCookies)
 	g := s.master()

@@ -65,6 +65,8 @@ func TestIntrospectionIsAUseAsVerifyIs(t *testing.T) {
 	}
 }
 
+// It fails without the owner before anything of a token is judged that is introspected
+// (internal/mutants).
 func TestWhatIsNoLiveTokenOfTheCallersOwnerIsInactiveAndLeavesNoTrace(t *testing.T) {
 	s := start(t)
 	op := s.issuer.Operator("test")
@@ -248,6 +250,7 @@ func (s *service) forged(g remint.Grant) string {
 	return next.Secret.Reveal()
 }
 
+// It fails without the revocation by secret that confirms nothing (internal/mutants).
 func TestRevokingASuccessorThatNobodyHasUsedLeavesItsPredecessor(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()

@@ -70,6 +70,7 @@ func TestKatapultsShortestToken(t *testing.T) {
 	}
 }
 
+// It fails without the ID that a regenerated token keeps (internal/mutants).
 func TestKatapultsRegenerateKeepsTheIDAndStopsTheOldSecret(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()
@@ -128,6 +129,8 @@ func TestKatapultsErrorsCarryTheWrapperAndTheFlatKeys(t *testing.T) {
 	}
 }
 
+// It fails without the comparison of Katapult's organization with the caller's owner
+// (internal/mutants).
 func TestKatapultJudgesCredentialThenScopeThenArgumentsThenLookup(t *testing.T) {
 	s := start(t)
 	weak := s.issue(remint.Spec{Prefix: "kat_", Capabilities: remint.Allow("api_tokens:read", "dns")}).Secret.Reveal()
@@ -239,6 +242,7 @@ func TestKatapultNamesEveryValidationError(t *testing.T) {
 	}
 }
 
+// It fails without the bearer who acts where Katapult's format issues (internal/mutants).
 func TestNobodyHandsOutMoreThanItHasThroughKatapult(t *testing.T) {
 	s := start(t)
 	caller := s.issue(remint.Spec{Prefix: "kat_", Capabilities: remint.Allow("api_tokens", "dns"),
@@ -261,6 +265,7 @@ func TestNobodyHandsOutMoreThanItHasThroughKatapult(t *testing.T) {
 	}
 }
 
+// It fails without the owner in Katapult's routes with an ID (internal/mutants).
 func TestAnotherOrganizationsTokenIsUnknownToKatapult(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()

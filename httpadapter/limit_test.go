@@ -68,6 +68,9 @@ func TestTheZeroLimiterGoesByTheSystemsClock(t *testing.T) {
 	}
 }
 
+// It fails without each of these (internal/mutants): the one count that the sessions of a token
+// share; the limit itself, at which a request is one too many; the one lock over the look at a
+// count and its change.
 func TestALimitHoldsUnderConcurrency(t *testing.T) {
 	const limit, clients = 100, 64
 	s := start(t)

@@ -174,6 +174,7 @@ func TestANativeTokenThatSaysNothingOfNetworksHasItsMakers(t *testing.T) {
 	s.call("POST", "/tokens", master, `{"networks":[]}`).wantProblem(403, "forbidden")
 }
 
+// It fails without the refusal of an owner in a native body (internal/mutants).
 func TestTheNativeCreateNamesEveryProblem(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()
@@ -594,6 +595,7 @@ func TestAPanicOfTheStoreIsANativeProblem(t *testing.T) {
 	}
 }
 
+// It fails without the owner in the native routes with an ID (internal/mutants).
 func TestAnotherOwnersTokenIsUnknownToNative(t *testing.T) {
 	s := start(t)
 	foreign := s.issue(remint.Spec{Owner: "other", Capabilities: remint.Allow("*")})
@@ -627,6 +629,7 @@ func TestAnotherOwnersTokenIsUnknownToNative(t *testing.T) {
 	}
 }
 
+// It fails without the bearer who acts where the native routes issue (internal/mutants).
 func TestNobodyHandsOutMoreThanItHasThroughNative(t *testing.T) {
 	s := start(t)
 	manage := []remint.Capability{"tokens", "reports:read"}
@@ -671,6 +674,7 @@ func TestNobodyHandsOutMoreThanItHasThroughNative(t *testing.T) {
 	s.call("POST", "/tokens/"+equal+"/rotate", secret, ``).made(200)
 }
 
+// It fails without rule 7, on the native routes (internal/mutants).
 func TestAPlainSessionManagesNothingThroughNative(t *testing.T) {
 	s := start(t)
 	g := s.master()
@@ -716,6 +720,7 @@ func TestAPlainSessionManagesNothingThroughNative(t *testing.T) {
 	}
 }
 
+// It fails without the one operation that judges the caller and rotates (internal/mutants).
 func TestWhoIsRevokedInMidRequestGetsNoNewSecretThroughNative(t *testing.T) {
 	s := start(t)
 	for _, c := range []struct{ path, body string }{

@@ -311,6 +311,8 @@ func TestARotatedAPIKeyHasANewIDAndAllElseOfTheOldOne(t *testing.T) {
 	}
 }
 
+// It fails without the rotation of an API key again, as long as its successor is not used
+// (internal/mutants).
 func TestALostAnswerToAKeysRotationLocksNobodyOut(t *testing.T) {
 	s := start(t)
 	master := s.master().Secret.Reveal()
@@ -350,6 +352,7 @@ func TestAnExpiredAPIKeyIsListedAndDeletedAndNotRotated(t *testing.T) {
 	}
 }
 
+// It fails without the prefix by which PocketPaw's format knows an API key (internal/mutants).
 func TestWhatIsNoAPIKeyOfTheCallersIsNotFound(t *testing.T) {
 	s := start(t)
 	g := s.master()

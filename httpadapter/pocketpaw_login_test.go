@@ -192,6 +192,7 @@ func TestOf64LoginsAtOnceEachGetsASessionOfItsOwn(t *testing.T) {
 	s.wantWorks("after", false, sessions)
 }
 
+// It fails without the revocation of the session in the header (internal/mutants).
 func TestALogoutEndsTheSessionThatIsPresentedAndClearsTheCookie(t *testing.T) {
 	for _, path := range []string{logout, "/api/v1/auth/logout"} {
 		for _, body := range []string{"", "{}", "null", "anything"} {
@@ -335,6 +336,7 @@ func (s *service) failing(n int, when storetest.When, f func()) (fired bool) {
 	return faulty.(interface{ Fired() bool }).Fired()
 }
 
+// It fails without the revocation of the session in the cookie (internal/mutants).
 func TestAfterALogoutNoUseOfTheSessionIsAccepted(t *testing.T) {
 	s := start(t, withCookies)
 	secret := s.master().Secret.Reveal()

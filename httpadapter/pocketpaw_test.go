@@ -208,6 +208,7 @@ func TestASessionRegeneratesItsMasterUnlessTheMasterIsDemanded(t *testing.T) {
 	s.call("POST", regenerate, g.Secret.Reveal(), "").want(200)
 }
 
+// It fails without the prefix by which PocketPaw's format knows a master (internal/mutants).
 func TestOnlyTheMasterAndItsManagingSessionsRegenerate(t *testing.T) {
 	s := start(t)
 	g := s.master()
@@ -281,6 +282,8 @@ func TestWithAGraceALatePollWithTheOldMasterIsNotRefused(t *testing.T) {
 	}
 }
 
+// It fails without the conflict, and no 401, for a secret that stopped a moment ago
+// (internal/mutants).
 func TestALostRaceIsAConflictAndNever401(t *testing.T) {
 	s := start(t)
 	g := s.master()

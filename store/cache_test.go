@@ -81,6 +81,7 @@ func TestWhatAnotherProcessChangedIsSeenWithinTheBound(t *testing.T) {
 
 // The age counts from before the read: a reader that is held up after it has read has
 // read something old.
+// It fails without the time from before a read, as of which its record is kept (internal/mutants).
 func TestAnEntryIsAsOldAsTheBeginningOfItsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShared()
@@ -99,6 +100,7 @@ func TestAnEntryIsAsOldAsTheBeginningOfItsRead(t *testing.T) {
 	})
 }
 
+// It fails without the second look at the clock when a slow read has ended (internal/mutants).
 func TestWhatCannotBeReadInTimeIsReadAgainAndThenAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShared()
@@ -124,6 +126,8 @@ func TestWhatCannotBeReadInTimeIsReadAgainAndThenAnError(t *testing.T) {
 
 // A read that a commit overtook must not bring back what was there before, whoever
 // committed: THREATS.md, line 5.
+// It fails without the mark on a read that a change has overtaken, and without the count of commits
+// under way, during which nothing is kept (internal/mutants).
 func TestAReadThatACommitOvertookIsNotKept(t *testing.T) {
 	for name, commit := range map[string]func(t *testing.T, c *Cache, s *shared, to uint64){
 		"one's own": func(t *testing.T, c *Cache, s *shared, to uint64) { becomes(t, c, 1, 1, to) },
@@ -182,6 +186,7 @@ func TestWhatOneCommitsIsSeenAtOnceAndKept(t *testing.T) {
 }
 
 // A commit whose answer was lost may have happened.
+// It fails without the removal from the cache of what is being changed (internal/mutants).
 func TestAfterACommitThatFailedItIsReadAgain(t *testing.T) {
 	s := newShared()
 	c := NewCache(s, time.Hour, nil)
@@ -312,6 +317,7 @@ func TestAHitOfACacheAllocatesNothing(t *testing.T) {
 
 // However many ask for one record at once, the store has one reader, and none of them is
 // given what was read before it asked.
+// It fails without the refusal to join a read that began before (internal/mutants).
 func TestOneRecordHasOneReaderAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShared()

@@ -12,6 +12,9 @@ import (
 )
 
 // A Load that has read the file before a commit must not leave in the cache what it read.
+// It fails without each of these (internal/mutants): the fence between a read of the file and what
+// it leaves in the cache; the count of what a commit has put into the cache; the count of what a
+// commit has taken out of the cache; the cache's part in a commit.
 func TestALoadThatACommitOvertookLeavesNothing(t *testing.T) {
 	for name, overtake := range map[string]struct {
 		b    remint.Batch

@@ -197,6 +197,7 @@ func holdFragmented(path string) {
 	io.Copy(io.Discard, os.Stdin)
 }
 
+// It fails without the bound of the list of free pages (internal/mutants).
 func TestAKillWithALongListOfFreePages(t *testing.T) {
 	path := tempFile(t)
 	other := startOther(t, "STOREBOLT_TEST_FRAGMENTED="+path)

@@ -24,6 +24,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
+// It fails without the events in the transaction of their batch, and without the wait for the disk
+// before a commit returns (internal/mutants).
 func TestStoreIsDurable(t *testing.T) {
 	storetest.RunDurable(t, func(t *testing.T, dir string) remint.Store {
 		return openStore(t, filepath.Join(dir, "tokens.db"), nil)

@@ -16,6 +16,7 @@ import (
 // time, in several rotations. The options that promise it keep the promise; with a key that
 // nobody loses, and a repeat in time, so does a rotation at once.
 
+// It fails without the old secret until the first use, whatever is lost (internal/mutants).
 func TestWhateverGoesWrongNobodyIsLockedOut(t *testing.T) {
 	for _, c := range []column{{firstUse, noKey}, {firstUse, longKey}, {atOnce, longKey}} {
 		t.Run(c.retirement.name+", "+c.keying.name, func(t *testing.T) {
