@@ -62,8 +62,8 @@ func (c *client) nativeCreate(text string, s spec, key string) *act {
 	if s.expires.set() {
 		body["expires_at"] = formatTime(s.expires.lo)
 	}
-	if s.parent != 0 {
-		body["parent"] = s.parentID
+	if s.parent != "" {
+		body["parent"] = s.parent
 	}
 	a.then = c.tellSecret
 	a.vary = func() *act {
@@ -86,7 +86,7 @@ func (c *client) someSpec(caps [][]string) spec {
 		s.nets = []string{there}
 	case 2:
 		if p := c.some(func(t *token) bool { return t.id != "" && !t.session }); p != nil {
-			s.parent, s.parentID = p.n, p.id
+			s.parent = p.id
 		}
 	}
 	return s

@@ -313,13 +313,13 @@ func (c *caller) covers(caps, nets []string, limit int, above []*token) class {
 	return ok
 }
 
-// A spec is what a request says of a token that it makes.
+// A spec is what a request says of a token that it makes. Like all requests, it names others by their IDs: the same token may
+// have another number in another world.
 type spec struct {
 	prefix, name string
 	caps, nets   []string
 	expires      bound
-	parent       int
-	parentID     string
+	parent       string // "": that of whoever asks
 }
 
 // depth is how many levels of tokens there are at most.
@@ -334,21 +334,22 @@ func (r *run) issue(c *caller, s spec, at *token) (*token, class) {
 		return nil, beyond
 	}
 	var above []*token
+	under := c.who.parent
 	switch {
 	case at != nil:
-		s.parent = at.parent
+		under = at.parent
 		above, _ = r.above(at)
-	case s.parent == 0:
-		s.parent = c.who.parent
-		fallthrough
-	default:
-		if s.parent == 0 {
-			break
+	case s.parent != "" || under != 0:
+		var p *token
+		if s.parent != "" {
+			p = r.target(s.parent)
+		} else {
+			p = r.find(under)
 		}
-		p := r.find(s.parent)
 		if p == nil {
 			return nil, absent
 		}
+		under = p.n
 		list, live := r.above(p)
 		if !live || r.ended(p) != "" {
 			return nil, over
@@ -366,9 +367,9 @@ func (r *run) issue(c *caller, s spec, at *token) (*token, class) {
 	}
 	t := token{
 		n: r.serial, name: s.name, prefix: s.prefix, caps: s.caps, nets: s.nets, limit: c.cred.limit, expires: s.expires,
-		parent: s.parent, epoch: 1, made: r.now(),
+		parent: under, epoch: 1, made: r.now(),
 	}
-	if s.parent != 0 {
+	if under != 0 {
 		t.parentEpoch = above[0].epoch
 	}
 	return r.w.add(t), ok
