@@ -152,6 +152,9 @@ func faultCases() []faultCase {
 		}, func(b bedOf, _ remint.Grant) { refused(b, b.session) }, true},
 		{"EndSessions", func(ctx ctxOf, b bedOf) (remint.Grant, error) { return none, b.op.EndSessions(ctx, b.root.Token.ID()) },
 			func(b bedOf, _ remint.Grant) { refused(b, b.child); refused(b, b.session) }, true},
+		{"RevokeSecret of a child", func(ctx ctxOf, b bedOf) (remint.Grant, error) {
+			return none, b.op.RevokeSecret(ctx, b.child.Secret.Reveal())
+		}, func(b bedOf, _ remint.Grant) { refused(b, b.child); b.accepted(b.root) }, true},
 		{"RevokeSecret", func(ctx ctxOf, b bedOf) (remint.Grant, error) {
 			return none, b.bearer(b.root).RevokeSecret(ctx, b.session.Secret.Reveal())
 		}, func(b bedOf, _ remint.Grant) { refused(b, b.session); b.accepted(b.root) }, true},

@@ -30,7 +30,8 @@ func (b *faultBed) state() []byte {
 
 // It fails without each of these (internal/mutants): the look whether a commit with an error took
 // effect; the difference between an ancestor that cannot be read and one that is gone; the refusal
-// of a first use that could not be stored.
+// of a first use that could not be stored; the error of an ancestor that cannot be read when a
+// secret is revoked; the error of an ancestor that cannot be read for a list.
 func TestAStoreThatFailsAnywhereIsUnavailableAndLeavesTheStateBeforeOrAfter(t *testing.T) {
 	t.Run("alone", func(t *testing.T) { failAnywhere(t, func(s remint.Store) remint.Store { return s }) })
 	t.Run("behind a Cache", func(t *testing.T) {
@@ -79,6 +80,9 @@ func failAnywhere(t *testing.T, front func(remint.Store) remint.Store) {
 					changed := !bytes.Equal(before, b.state())
 					switch {
 					case err == nil:
+						if fired && when == storetest.Before {
+							t.Errorf("%s: nobody heard of it", what)
+						}
 						if tt.changes && !changed {
 							t.Fatalf("%s: success, and nothing has changed", what)
 						}

@@ -659,9 +659,9 @@ func (m *model) cancel() {
 		if dropped && t.succ != nil && !t.succ.used && !t.replaceable() {
 			t.succ, t.retireAt = nil, time.Time{}
 		}
-		if t.succ != nil && !t.succ.used && (t.replaceable() && !t.succ.ended(now) || !t.retireAt.IsZero()) {
+		if t.succ != nil && !t.succ.used && (t.replaceable() && !mPassed(t.succ.lapse, now) || !t.retireAt.IsZero()) {
 			changed = append(changed, t.succ)
-			t.succ.dropped = t.succ.dropped || !t.succ.ended(now) // silent: what had ended is only let go
+			t.succ.dropped = t.succ.dropped || t.replaceable()
 			t.succ = nil
 			t.retireAt = time.Time{} // and what was planned for that
 			if !mPassed(t.cur.until, now) {

@@ -56,3 +56,26 @@ func TestOnlyThePresentedSecretOpensAGrant(t *testing.T) {
 		t.Error("two keys, or two secrets, have one name")
 	}
 }
+
+// A copy of the database has no secret that somebody uses, sealed or not.
+// It fails without the end of a kept answer when its secret is used (internal/mutants).
+func TestAnAnswerThatWasKeptIsGoneWhenItsSecretIsUsed(t *testing.T) {
+	mine, other := newID(1), newID(2)
+	of := func(id ID, sum digest) sealed {
+		e := sealed{name: [16]byte{1}, salt: [32]byte{2}, until: 1000, token: id, sum: sum}
+		e.box[0] = 3
+		return e
+	}
+	sum := digest{4}
+	r := record{id: mine, newest: slot{digest: sum, generation: 1}, sealed: []sealed{of(mine, sum), of(other, digest{5})}}
+	if r.dropSealed(1); r.sealed[0].box[0] == 0 || r.sealed[1].box[0] == 0 {
+		t.Fatal("they are gone before anybody has used them")
+	}
+	gone := sealed{name: [16]byte{1}, until: 1000}
+	if r.confirm(1, 1000); r.sealed[0] != gone || r.sealed[1].box[0] == 0 {
+		t.Errorf("after the first use of its own secret: %v", r.sealed)
+	}
+	if r.dropSealedOf(other); r.sealed[1] != gone {
+		t.Errorf("after the first use of the other's: %v", r.sealed[1])
+	}
+}

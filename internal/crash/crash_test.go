@@ -23,6 +23,9 @@ func TestWhateverAKilledProcessAcknowledgedIsThereAndNothingByHalves(t *testing.
 	if c.totals.acknowledged() == 0 {
 		t.Error("nothing was acknowledged")
 	}
+	if n >= 300 && (c.totals.swept == 0 || c.totals.trimmed == 0 || c.totals.landed == 0 || c.totals.same == 0) {
+		t.Error("some of it was never done: nothing swept or trimmed, landed at a kill, or repeated after one")
+	}
 }
 
 func variable(t *testing.T, name string, otherwise uint64) uint64 {

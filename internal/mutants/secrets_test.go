@@ -3,6 +3,13 @@ package mutants
 // What becomes of a secret: lines 13 to 15, 19 to 22, 25 and 29.
 var secretMutants = []mutant{
 	{
+		line: 19, what: "the end of a kept answer when its secret is used",
+		file: "retry.go",
+		old:  "(e.sum != r.newest.digest || r.newest.confirmed)",
+		new:  "e.sum != r.newest.digest",
+		test: "TestAnAnswerThatWasKeptIsGoneWhenItsSecretIsUsed",
+	},
+	{
 		line: 13, what: "rule 7, that an older secret stops when the next one is used",
 		file: "confirm.go",
 		old:  "\tr.retire(&r.older, now, retention)\n\tr.firstUse",

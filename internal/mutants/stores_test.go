@@ -10,6 +10,20 @@ var storeMutants = []mutant{
 		test: "TestLaw9_AnOutageIsNoDenial",
 	},
 	{
+		line: 4, what: "the error of an ancestor that cannot be read when a secret is revoked",
+		file: "issue.go",
+		old:  "_, above, err := t.ancestors(r)\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif presented",
+		new:  "_, above, _ := t.ancestors(r)\n\t\tif presented",
+		test: "TestAStoreThatFailsAnywhereIsUnavailableAndLeavesTheStateBeforeOrAfter",
+	},
+	{
+		line: 4, what: "the error of an ancestor that cannot be read for a list",
+		file: "issue.go",
+		old:  "_, above, err := t.ancestors(r)\n\t\t\t\tif err != nil {\n\t\t\t\t\treturn err\n\t\t\t\t}\n",
+		new:  "_, above, _ := t.ancestors(r)\n",
+		test: "TestAStoreThatFailsAnywhereIsUnavailableAndLeavesTheStateBeforeOrAfter",
+	},
+	{
 		line: 4, what: "the error of a commit that failed",
 		file: "attempt.go",
 		old:  "\t\treturn nil, unavailable(t.ctx, err)\n\t}\n\tif t.i.observe",
