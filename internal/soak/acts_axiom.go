@@ -222,11 +222,9 @@ func (c *client) axiomRegenerate(text, id string, at int64, which int, expires *
 func implicitly(what string) *retry { return &retry{what: what, implicit: true, window: repeatable} }
 
 func (c *client) axiomSome() *act {
-	t := c.some(func(t *token) bool { return t.id != "" && t.prefix == axiomPrefix })
-	if t == nil || c.rng.IntN(6) == 0 {
-		if t = c.target(); t == nil {
-			return nil
-		}
+	t := c.someOf(axiomPrefix)
+	if t == nil {
+		return nil
 	}
 	text := c.bossOrNot()
 	switch c.rng.IntN(8) {

@@ -165,11 +165,9 @@ func (c *client) katapultRegenerate(text, id string, gently bool, key string) *a
 }
 
 func (c *client) katapultSome() *act {
-	t := c.some(func(t *token) bool { return t.id != "" && t.prefix == katapultPrefix })
-	if t == nil || c.rng.IntN(6) == 0 {
-		if t = c.target(); t == nil {
-			return nil
-		}
+	t := c.someOf(katapultPrefix)
+	if t == nil {
+		return nil
 	}
 	text := c.bossOrNot()
 	switch c.rng.IntN(8) {

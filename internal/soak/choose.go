@@ -307,6 +307,15 @@ func (c *client) next() *act {
 	}
 }
 
+// someOf returns a token with that prefix, now and then another one, or nil.
+func (c *client) someOf(prefix string) *token {
+	t := c.some(func(t *token) bool { return t.id != "" && t.prefix == prefix })
+	if t == nil || c.rng.IntN(6) == 0 {
+		return c.target()
+	}
+	return t
+}
+
 // repeat makes a request with a key once more, or another with its key.
 func (c *client) repeat() *act {
 	if len(c.repeats) == 0 {

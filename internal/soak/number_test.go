@@ -2,12 +2,8 @@ package soak
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 // A token that a repeated request made has the number of the request that made it: of the first in one world, of the
@@ -37,11 +33,6 @@ func (w *world) renumbered(other func(int) int) *world {
 }
 
 func TestARequestMeansTheSameWhateverNumbersTokensHave(t *testing.T) {
-	seed := rand.Uint64N(1 << 32)
-	if os.Getenv("REMINT_SOAK_SEED") != "" {
-		seed = uint64(variable(t, "REMINT_SOAK_SEED", 0))
-	}
-	t.Logf("seed %d", seed)
 	const far = 1_000_000 // more than there are requests
 	there := func(n int) int {
 		if n == 0 { // none
@@ -55,31 +46,19 @@ func TestARequestMeansTheSameWhateverNumbersTokensHave(t *testing.T) {
 		}
 		return n - far
 	}
-	synctest.Test(t, func(t *testing.T) { // for its clock
-		time.Sleep(10 * 365 * 24 * time.Hour) // to when what clients call long ago is
-		c := alone(seed)
-		for range 8000 {
-			time.Sleep(time.Duration(c.rng.IntN(250)) * time.Millisecond)
-			if c.master() == "" || len(c.world().tokens) > manyTokens {
-				c.begin()
+	randomRequests(t, func(t *testing.T, c *client, a *act, w *world, at int64) {
+		is, should := map[string]bool{}, map[string]bool{}
+		a.ways(w, at, at, func(r *run) { should[fmt.Sprint(r.outcome.why, "\n", r.w.shape())] = true })
+		a.ways(w.renumbered(there), at, at, func(r *run) {
+			is[fmt.Sprint(r.outcome.why, "\n", r.w.renumbered(back).shape())] = true
+		})
+		for end := range should {
+			if !is[end] {
+				t.Fatalf("%s\nends only with some numbers as %s\nat %s in %s", a, end, formatTime(at), c.belief)
 			}
-			w, at, a := c.world(), now(), c.any()
-			c.serial++
-			a.serial = c.serial
-			is, should := map[string]bool{}, map[string]bool{}
-			a.ways(w, at, at, func(r *run) { should[fmt.Sprint(r.outcome.why, "\n", r.w.shape())] = true })
-			a.ways(w.renumbered(there), at, at, func(r *run) {
-				is[fmt.Sprint(r.outcome.why, "\n", r.w.renumbered(back).shape())] = true
-			})
-			for end := range should {
-				if !is[end] {
-					t.Fatalf("%s\nends only with some numbers as %s\nat %s in %s", a, end, formatTime(at), c.belief)
-				}
-			}
-			if len(is) != len(should) {
-				t.Fatalf("%s\nends in %d ways, and with other numbers in %d\nat %s in %s", a, len(should), len(is), formatTime(at), c.belief)
-			}
-			c.take(a, at)
+		}
+		if len(is) != len(should) {
+			t.Fatalf("%s\nends in %d ways, and with other numbers in %d\nat %s in %s", a, len(should), len(is), formatTime(at), c.belief)
 		}
 	})
 }

@@ -92,6 +92,26 @@ func (c *client) take(a *act, at int64) {
 }
 
 func TestNothingDependsOnWhenAWorldIsTidied(t *testing.T) {
+	randomRequests(t, func(t *testing.T, c *client, a *act, w *world, at int64) {
+		tidy := w.clone()
+		tidy.tidy(at)
+		is, should := ends(a, w, at), ends(a, tidy, at)
+		for end := range is {
+			if !should[end] {
+				t.Fatalf("%s\nends only as long as nothing is tidied as %s\nat %s in %s", a, end, formatTime(at), c.belief)
+			}
+		}
+		for end := range should {
+			if !is[end] {
+				t.Fatalf("%s\nends only where all is tidy as %s\nat %s in %s", a, end, formatTime(at), c.belief)
+			}
+		}
+	})
+}
+
+// randomRequests lets a client without a service make requests in one world after the other, and
+// calls see with each before it is taken to be answered.
+func randomRequests(t *testing.T, see func(t *testing.T, c *client, a *act, w *world, at int64)) {
 	seed := rand.Uint64N(1 << 32)
 	if os.Getenv("REMINT_SOAK_SEED") != "" {
 		seed = uint64(variable(t, "REMINT_SOAK_SEED", 0))
@@ -108,19 +128,7 @@ func TestNothingDependsOnWhenAWorldIsTidied(t *testing.T) {
 			w, at, a := c.world(), now(), c.any()
 			c.serial++
 			a.serial = c.serial
-			tidy := w.clone()
-			tidy.tidy(at)
-			is, should := ends(a, w, at), ends(a, tidy, at)
-			for end := range is {
-				if !should[end] {
-					t.Fatalf("%s\nends only as long as nothing is tidied as %s\nat %s in %s", a, end, formatTime(at), c.belief)
-				}
-			}
-			for end := range should {
-				if !is[end] {
-					t.Fatalf("%s\nends only where all is tidy as %s\nat %s in %s", a, end, formatTime(at), c.belief)
-				}
-			}
+			see(t, c, a, w, at)
 			c.take(a, at)
 		}
 	})
