@@ -180,7 +180,7 @@ func (t *attempt) stopped(now int64) bool {
 
 func (t *attempt) event(d *draft) Event {
 	e := d.ev
-	e.Revision, e.At, e.Kind, e.Token, e.Owner = d.revision, toTime(d.changedAt), d.kind, d.id, d.owner
+	e.Revision, e.At, e.Kind, e.Token, e.Owner = d.revision, toTime(d.changedAt), d.kind, d.id, d.owner()
 	e.Actor, e.From = t.actor, t.from
 	if e.Other.IsZero() {
 		e.Other = d.parent

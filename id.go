@@ -2,6 +2,7 @@ package remint
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 
 	"github.com/oklog/ulid/v2"
 )
@@ -14,8 +15,8 @@ type ID [16]byte
 // ParseID parses the 26-character canonical (upper-case) form and no other.
 // Its error is [ErrNotFound]: no token has a malformed ID.
 func ParseID(text string) (ID, error) {
-	id, ok := parseID(text)
-	if !ok || id.IsZero() {
+	var id ID
+	if !parseID(&id, text) || id.IsZero() {
 		return ID{}, ErrNotFound
 	}
 	return id, nil
@@ -37,10 +38,12 @@ var crockford = func() (t [256]byte) {
 	return t
 }()
 
-func parseID[T string | []byte](text T) (id ID, ok bool) {
+// parseID reads an ID where it is to be: to copy one that has just been written takes the
+// processor as long as to read it.
+func parseID[T string | []byte](id *ID, text T) bool {
 	// 26 characters have two bits more than 16 bytes: the first is at most 7.
 	if len(text) != idLen || text[0] > '7' {
-		return ID{}, false
+		return false
 	}
 	var hi, lo uint64 // hi: the first 13 characters, lo: the others; 65 bits each
 	var bad byte
@@ -53,17 +56,11 @@ func parseID[T string | []byte](text T) (id ID, ok bool) {
 	// lo lost its topmost bit, which is the fifth bit of the 14th character.
 	top := uint64(crockford[text[13]] >> 4)
 	if bad&0xe0 != 0 {
-		return ID{}, false
+		return false
 	}
-	putID(&id, hi<<1|top, lo)
-	return id, true
-}
-
-func putID(id *ID, hi, lo uint64) {
-	for i := range 8 {
-		id[i] = byte(hi >> (56 - 8*i))
-		id[8+i] = byte(lo >> (56 - 8*i))
-	}
+	binary.BigEndian.PutUint64(id[:8], hi<<1|top)
+	binary.BigEndian.PutUint64(id[8:], lo)
+	return true
 }
 
 // newID returns a new ID that was made at the given time, in microseconds.

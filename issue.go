@@ -87,9 +87,9 @@ func (t *attempt) newRecord(c *caller, spec Spec, field string, at *place) (reco
 			return record{}, err
 		}
 		if spec.Owner == "" {
-			spec.Owner = parent.owner
+			spec.Owner = parent.owner()
 		}
-		if spec.Owner != parent.owner {
+		if spec.Owner != parent.owner() {
 			p.add(field+".Owner", fmt.Sprintf("%.40q is not the parent's", spec.Owner))
 			return record{}, p.err()
 		}
@@ -120,10 +120,8 @@ func (t *attempt) newRecord(c *caller, spec Spec, field string, at *place) (reco
 		}
 	}
 
-	r := record{
-		id: newID(t.now), prefix: prefix, owner: unique.Make(spec.Owner).Value(), parent: spec.Parent,
-		createdAt: t.now, changedAt: t.now, issuedBy: t.actor, epoch: 1,
-	}
+	r := t.blank()
+	r.prefix, r.tenant, r.parent = prefix, unique.Make(spec.Owner), spec.Parent
 	if len(above) > 0 {
 		r.parentEpoch = above[0].epoch
 	}
@@ -131,16 +129,24 @@ func (t *attempt) newRecord(c *caller, spec Spec, field string, at *place) (reco
 	return r, nil
 }
 
+// blank returns the record of a new token without a secret.
+func (t *attempt) blank() record {
+	r := newRecord()
+	r.id, r.birth.at, r.changedAt, r.epoch = newID(t.now), t.now, t.now, 1
+	r.setLabel("", t.actor)
+	return r
+}
+
 // check puts the successor in its place, and adds the problems of a Spec that says another.
 func (at *place) check(spec *Spec, field string, p *problems) {
 	r := at.predecessor
-	if spec.Owner != "" && spec.Owner != r.owner {
+	if spec.Owner != "" && spec.Owner != r.owner() {
 		p.add(field+".Owner", fmt.Sprintf("%.40q is not the predecessor's", spec.Owner))
 	}
 	if !spec.Parent.IsZero() && spec.Parent != r.parent {
 		p.add(field+".Parent", "is not the predecessor's")
 	}
-	spec.Owner, spec.Parent = r.owner, r.parent
+	spec.Owner, spec.Parent = r.owner(), r.parent
 	if spec.Prefix == "" {
 		spec.Prefix = r.prefix.Value()
 	}
@@ -236,7 +242,7 @@ func (a Actor) listPage(ctx context.Context, q Query) (page []Token, last ID, mo
 			if err != nil {
 				return err
 			}
-			owner = parent.owner
+			owner = parent.owner()
 		case bounded:
 			if q.Owner != "" && q.Owner != owner {
 				return nil // no such owner, for this caller
@@ -308,7 +314,7 @@ func (t *attempt) update(c *caller, r *Record, above []*Record, was, spec Spec) 
 	var p problems
 	spec.check("Spec", &p)
 	if !spec.ExpiresAt.Equal(was.ExpiresAt) {
-		t.i.checkExpiry(spec.ExpiresAt, r.createdAt, t.now, "Spec.ExpiresAt", &p)
+		t.i.checkExpiry(spec.ExpiresAt, r.createdAt(), t.now, "Spec.ExpiresAt", &p)
 	}
 	if spec.Owner != was.Owner {
 		p.add("Spec.Owner", "cannot change")
@@ -344,7 +350,7 @@ func (t *attempt) update(c *caller, r *Record, above []*Record, was, spec Spec) 
 			return err
 		}
 	}
-	if next.name == r.name && next.description == r.description && slices.Equal(next.caps.list, r.caps.list) &&
+	if next.name() == r.name() && next.description == r.description && next.caps.text == r.caps.text &&
 		slices.Equal(next.networks, r.networks) && slices.Equal(next.attributes, r.attributes) && next.expires == r.expires {
 		return nil
 	}
@@ -382,8 +388,8 @@ func (a Actor) Revoke(ctx context.Context, id ID) error {
 // nothing is changed.
 func (a Actor) RevokeSecret(ctx context.Context, text string) error {
 	_, _, err := a.do(ctx, true, func(t *attempt, c *caller) error {
-		p, ok := t.i.parse(text)
-		if !ok {
+		var p parsed
+		if !p.parse(t.i, text) {
 			return ErrNotFound
 		}
 		r, err := t.target(c, p.id)

@@ -2,8 +2,11 @@ package remint_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
+
+	"github.com/remint-go/remint"
 )
 
 // The properties are drawn from one seed, so that a change is judged by what it changes.
@@ -15,5 +18,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if remint.WroteToShared() {
+		fmt.Fprintln(os.Stderr, "a test wrote to what all sealed records share")
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }

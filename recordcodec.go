@@ -1,6 +1,7 @@
 package remint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, codecVersion)
 	b = appendBytes(b, tagID, r.id[:])
 	b = appendUint(b, tagRevision, r.revision)
-	b = appendBytes(b, tagOwner, r.owner)
+	b = appendBytes(b, tagOwner, r.owner())
 	b = appendID(b, tagParent, r.parent)
 	b = appendUint(b, tagParentEpoch, r.parentEpoch)
 	b = appendUint(b, tagStartedBy, r.startedBy)
@@ -116,7 +117,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	}
 	b = appendInt(b, tagGrace, r.grace)
 	b = appendInt(b, tagLapseAt, r.lapseAt)
-	b = appendUint(b, tagLastGen, r.lastGen)
+	b = appendUint(b, tagLastGen, r.lastGen())
 	b = appendUint(b, tagEpoch, r.epoch)
 	b = appendUint(b, tagPruneEpoch, r.pruneEpoch)
 	b = appendInt(b, tagPruneAt, r.pruneAt)
@@ -124,15 +125,15 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	b = appendInt(b, tagUntil, r.until)
 	b = appendInt(b, tagStoppedAt, r.stoppedAt)
 	b = appendInt(b, tagRevokedAt, r.revokedAt)
-	b = appendInt(b, tagCreatedAt, r.createdAt)
+	b = appendInt(b, tagCreatedAt, r.createdAt())
 	b = appendInt(b, tagRotatedAt, r.rotatedAt)
 	b = appendInt(b, tagChangedAt, r.changedAt)
 	b = appendID(b, tagPredecessor, r.predecessor)
 	b = appendID(b, tagSuccessor, r.successor)
-	b = appendBytes(b, tagIssuedBy, r.issuedBy)
-	b = appendBytes(b, tagName, r.name)
+	b = appendBytes(b, tagIssuedBy, r.issuedBy())
+	b = appendBytes(b, tagName, r.name())
 	b = appendBytes(b, tagDescription, r.description)
-	for _, c := range r.caps.list {
+	for c := range r.caps.All() {
 		b = appendBytes(b, tagCapability, c)
 	}
 	for _, n := range r.networks {
@@ -278,7 +279,8 @@ func ParseRecord(data []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := record{prefix: unique.Make("")}
+	r := newRecord()
+	var caps, name, issuedBy []byte
 	for d.next() {
 		switch d.tag {
 		case tagID:
@@ -286,7 +288,7 @@ func ParseRecord(data []byte) (*Record, error) {
 		case tagRevision:
 			r.revision = d.num
 		case tagOwner:
-			r.owner = unique.Make(string(d.bytes)).Value() // many tokens, few owners
+			r.tenant = unique.Make(string(d.bytes))
 		case tagParent:
 			r.parent = d.id()
 		case tagParentEpoch:
@@ -316,7 +318,7 @@ func ParseRecord(data []byte) (*Record, error) {
 		case tagLapseAt:
 			r.lapseAt = d.int()
 		case tagLastGen:
-			r.lastGen = d.num
+			r.birth.last = d.num
 		case tagEpoch:
 			r.epoch = d.num
 		case tagPruneEpoch:
@@ -332,7 +334,7 @@ func ParseRecord(data []byte) (*Record, error) {
 		case tagRevokedAt:
 			r.revokedAt = d.int()
 		case tagCreatedAt:
-			r.createdAt = d.int()
+			r.birth.at = d.int()
 		case tagRotatedAt:
 			r.rotatedAt = d.int()
 		case tagChangedAt:
@@ -342,13 +344,22 @@ func ParseRecord(data []byte) (*Record, error) {
 		case tagSuccessor:
 			r.successor = d.id()
 		case tagIssuedBy:
-			r.issuedBy = string(d.bytes)
+			issuedBy = d.bytes
 		case tagName:
-			r.name = string(d.bytes)
+			if len(d.bytes) > maxName {
+				d.damaged("name")
+			}
+			name = d.bytes
 		case tagDescription:
 			r.description = string(d.bytes)
 		case tagCapability:
-			r.caps.list = append(r.caps.list, Capability(d.bytes))
+			if bytes.IndexByte(d.bytes, ' ') >= 0 {
+				d.damaged("capability") // it would be two
+			}
+			if len(caps) > 0 {
+				caps = append(caps, ' ')
+			}
+			caps = append(caps, d.bytes...)
 		case tagNetwork:
 			var n netip.Prefix
 			if n.UnmarshalBinary(d.bytes) != nil || !n.IsValid() || len(d.bytes) != n.Addr().BitLen()/8+1 {
@@ -376,6 +387,8 @@ func ParseRecord(data []byte) (*Record, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
+	r.caps.text = string(caps)
+	r.setLabel(string(name), string(issuedBy))
 	return r.seal(), nil
 }
 

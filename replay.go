@@ -50,7 +50,7 @@ type replayed struct {
 
 func (r *replayed) event() Event {
 	return Event{
-		Revision: r.token.revision, Kind: EventReplay, Token: r.token.id, Other: r.token.parent, Owner: r.token.owner,
+		Revision: r.token.revision, Kind: EventReplay, Token: r.token.id, Other: r.token.parent, Owner: r.token.owner(),
 		Generation: r.token.newest.generation, Reason: ReasonRetry,
 	}
 }

@@ -43,7 +43,7 @@ func (v *verdict) judge() error {
 		}
 		last = e.revision
 		v.highest = max(v.highest, e.revision)
-		v.lastGen = max(v.lastGen, e.generation)
+		v.birth.last = max(v.birth.last, e.generation)
 		if !v.stop {
 			v.settle(e.at, v.t.i.retention)
 		}

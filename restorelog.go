@@ -61,7 +61,7 @@ func (p *past) add(e Event) {
 	x := lost{
 		kind: e.Kind, reason: e.Reason, revision: e.Revision, generation: e.Generation, at: fromTime(e.At), other: e.Other,
 	}
-	x.actor, _ = parseID(e.Actor)
+	parseID(&x.actor, e.Actor) // the zero ID if it is none
 	k := p.from(e.Revision)
 	for ; k < len(p.events) && p.events[k].revision == x.revision; k++ {
 		// A reuse that was only observed has the revision of what came before it. Other events of

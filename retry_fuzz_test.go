@@ -169,14 +169,14 @@ func plainText(v any) string {
 		if s == nil {
 			return "none"
 		}
-		return fmt.Sprintf("%q %q %q %q %q %v %s %v %q", s.Name, s.Description, s.Owner, s.Capabilities.list, s.Prefix, s.Networks, plain(s.ExpiresAt),
+		return fmt.Sprintf("%q %q %q %q %q %v %s %v %q", s.Name, s.Description, s.Owner, s.Capabilities.list(), s.Prefix, s.Networks, plain(s.ExpiresAt),
 			fmt.Sprintf("%q", attributesOf(s.Attributes)), s.Parent[:])
 	}
 	switch v := v.(type) {
 	case *Spec:
 		return specText(v)
 	case *Session:
-		return fmt.Sprintf("%d %q %v", v.Lifetime, v.Capabilities.list, v.Manages)
+		return fmt.Sprintf("%d %q %v", v.Lifetime, v.Capabilities.list(), v.Manages)
 	case *Rotation:
 		how := v.Retire
 		text := fmt.Sprintf("%d %s %d %d %d", how.mode, plain(how.at), how.after, how.past, how.pastAfter)

@@ -67,7 +67,8 @@ func TestAnAnswerThatWasKeptIsGoneWhenItsSecretIsUsed(t *testing.T) {
 		return e
 	}
 	sum := digest{4}
-	r := record{id: mine, newest: slot{digest: sum, generation: 1}, sealed: []sealed{of(mine, sum), of(other, digest{5})}}
+	r := newRecord()
+	r.id, r.newest, r.sealed = mine, slot{digest: sum, generation: 1}, []sealed{of(mine, sum), of(other, digest{5})}
 	if r.dropSealed(1); r.sealed[0].box[0] == 0 || r.sealed[1].box[0] == 0 {
 		t.Fatal("they are gone before anybody has used them")
 	}

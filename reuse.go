@@ -66,7 +66,7 @@ func (t *attempt) reuse(id ID, generation uint64) (e Event, more bool, err error
 	}
 	x := &settled.retired[k]
 	e = Event{
-		Revision: r.revision, At: toTime(t.now), Kind: EventReuse, Token: r.id, Other: r.parent, Owner: r.owner,
+		Revision: r.revision, At: toTime(t.now), Kind: EventReuse, Token: r.id, Other: r.parent, Owner: r.owner(),
 		From: t.from, Generation: generation, Age: micros(t.now - x.at), Reason: ReasonStale,
 	}
 	old := t.now-x.at > t.i.retryWindow

@@ -51,13 +51,11 @@ func (s *Spec) check(field string, p *problems) {
 	text("Description", textProblem(s.Description, maxDescription))
 	text("Owner", textProblem(s.Owner, maxOwner))
 
-	size := 0
-	for _, c := range s.Capabilities.list {
-		size += len(c)
-	}
+	members := s.Capabilities.Len()
+	size := len(s.Capabilities.text) - max(0, members-1) // without what separates them
 	switch {
-	case len(s.Capabilities.list) > maxCapabilities:
-		text("Capabilities", fmt.Sprintf("has %d members, and may have %d", len(s.Capabilities.list), maxCapabilities))
+	case members > maxCapabilities:
+		text("Capabilities", fmt.Sprintf("has %d members, and may have %d", members, maxCapabilities))
 	case size > maxCapabilitiesLen:
 		text("Capabilities", fmt.Sprintf("has %d bytes in all, and may have %d", size, maxCapabilitiesLen))
 	}
@@ -153,7 +151,8 @@ func (i *Issuer) prefixHandle(text, field string, p *problems) unique.Handle[str
 
 // fill puts what a checked Spec says into a record; owner, parent and prefix aside.
 func (r *record) fill(s *Spec) {
-	r.name, r.description = s.Name, s.Description
+	r.setLabel(s.Name, r.issuedBy())
+	r.description = s.Description
 	r.caps = s.Capabilities
 	r.networks = slices.Clone(s.Networks)
 	r.attributes = attributesOf(s.Attributes)
@@ -162,13 +161,13 @@ func (r *record) fill(s *Spec) {
 
 // newSecret gives a record its next secret, and returns the token's text.
 func (i *Issuer) newSecret(r *record, now int64, confirmed bool) Secret {
-	r.lastGen++
+	r.birth.last++
 	text, secret := newText(r.prefix.Value(), r.id)
 	pepper := i.firstPepper()
 	sum, _ := i.digest(secret, pepper)
 	r.newest = slot{
 		digest: sum, pepper: pepper, createdAt: now,
-		generation: r.lastGen, sessions: r.lastGen, confirmed: confirmed,
+		generation: r.birth.last, sessions: r.birth.last, confirmed: confirmed,
 	}
 	return newSecret(text)
 }

@@ -163,7 +163,7 @@ func (s *sweeper) removeDue() error {
 // is gone or gathered to go.
 func (s *sweeper) remove(r *Record) (done bool, err error) {
 	for {
-		children, err := s.i.store.List(s.ctx, r.owner, r.id, ID{}, deleteBatch)
+		children, err := s.i.store.List(s.ctx, r.owner(), r.id, ID{}, deleteBatch)
 		if err != nil {
 			return false, unavailable(s.ctx, err)
 		}
@@ -189,7 +189,7 @@ func (s *sweeper) remove(r *Record) (done bool, err error) {
 	s.batch.Delete = append(s.batch.Delete, r)
 	s.batch.Log = append(s.batch.Log, Event{
 		Revision: r.revision, At: toTime(max(s.now, r.changedAt)), Kind: EventRemove,
-		Token: r.id, Other: r.parent, Owner: r.owner, Generation: r.newest.generation,
+		Token: r.id, Other: r.parent, Owner: r.owner(), Generation: r.newest.generation,
 	})
 	if len(s.batch.Delete) == deleteBatch {
 		return s.flush()
@@ -241,7 +241,7 @@ func (s *sweeper) prune(r *Record) (done bool, err error) {
 	}
 	s.i.sweep.parent, s.i.sweep.after = ID{}, ID{}
 	for {
-		children, err := s.i.store.List(s.ctx, r.owner, r.id, after, deleteBatch)
+		children, err := s.i.store.List(s.ctx, r.owner(), r.id, after, deleteBatch)
 		if err != nil {
 			return false, unavailable(s.ctx, err)
 		}

@@ -32,20 +32,20 @@ type parsed struct {
 }
 
 // parse reads a token's text: the form with one of the Issuer's prefixes, and no other.
-func (i *Issuer) parse(text string) (p parsed, ok bool) {
+func (p *parsed) parse(i *Issuer, text string) (ok bool) {
 	n := len(text) - bodyLen
 	if n < 1 || n > maxPrefix || !sumMatches(text) {
-		return p, false
+		return false
 	}
 	for k := range i.prefixes {
 		if h := &i.prefixes[k]; text[:n] == h.text {
 			p.prefix = h.handle
-			p.id, ok = parseID(text[n : n+idLen])
+			ok = parseID(&p.id, text[n:n+idLen])
 			p.secret = text[n+idLen : len(text)-sumLen]
-			return p, ok && !p.id.IsZero()
+			return ok && !p.id.IsZero()
 		}
 	}
-	return p, false
+	return false
 }
 
 // A prefix is one that an Issuer's tokens may begin with.
@@ -106,19 +106,35 @@ func sumMatches(text string) bool {
 	b := texts.Get().(*[maxPrefix + bodyLen]byte)
 	sum := crc32.Checksum(b[:copy(b[:], body)], castagnoli)
 	texts.Put(b)
-	for i := sumLen - 1; i >= 0; i-- {
-		if tail[i] != base62[sum%62] {
+	var stated uint64
+	for i := range sumLen {
+		digit := base62Digits[tail[i]]
+		if digit == notBase62 {
 			return false
 		}
-		sum /= 62
+		stated = stated*62 + uint64(digit)
 	}
-	return true
+	return stated == uint64(sum)
 }
+
+const notBase62 = 0xff
+
+// base62Digits maps the characters of base62 to what they stand for.
+var base62Digits = func() (t [256]byte) {
+	for i := range t {
+		t[i] = notBase62
+	}
+	for i := range len(base62) {
+		t[base62[i]] = byte(i)
+	}
+	return t
+}()
 
 // Identify returns the ID in text, having checked its form and checksum only:
 // enough to look a leaked token up, and proof of nothing. Its error is [ErrNotFound].
 func (i *Issuer) Identify(text string) (ID, error) {
-	p, ok := i.parse(text)
+	var p parsed
+	ok := p.parse(i, text)
 	if !ok {
 		return ID{}, ErrNotFound
 	}

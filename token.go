@@ -75,7 +75,7 @@ func newToken(rec *Record, which int, now int64) Token {
 	return Token{&rec.self, now<<2 | int64(which)}
 }
 
-var noRecord = &Record{}
+var noRecord = newRecord().seal()
 
 // record returns what t is a handle of, for reading.
 func (t Token) record() *Record {
@@ -92,10 +92,10 @@ func (t Token) IsZero() bool { return t.h == nil }
 func (t Token) ID() ID { return t.record().id }
 
 // Owner returns [Spec.Owner].
-func (t Token) Owner() string { return t.record().owner }
+func (t Token) Owner() string { return t.record().owner() }
 
 // Name returns [Spec.Name].
-func (t Token) Name() string { return t.record().name }
+func (t Token) Name() string { return t.record().name() }
 
 // Parent returns [Spec.Parent].
 func (t Token) Parent() ID { return t.record().parent }
@@ -168,7 +168,7 @@ func (t Token) Spec() Spec {
 
 func (r *record) spec() Spec {
 	return Spec{
-		Name: r.name, Description: r.description, Owner: r.owner,
+		Name: r.name(), Description: r.description, Owner: r.owner(),
 		Capabilities: r.caps, Networks: slices.Clone(r.networks), ExpiresAt: toTime(r.expires),
 		Attributes: r.attributeMap(), Parent: r.parent, Prefix: r.prefix.Value(),
 	}
@@ -203,9 +203,9 @@ func attributesOf(m map[string]string) []attribute {
 func (t Token) State() State {
 	r := t.record()
 	s := State{
-		CreatedAt: toTime(r.createdAt), RotatedAt: toTime(r.rotatedAt), RevokedAt: toTime(r.revokedAt),
+		CreatedAt: toTime(r.createdAt()), RotatedAt: toTime(r.rotatedAt), RevokedAt: toTime(r.revokedAt),
 		Predecessor: r.predecessor, Successor: r.successor,
-		IssuedBy: r.issuedBy, Epoch: r.epoch, Revision: r.revision,
+		IssuedBy: r.issuedBy(), Epoch: r.epoch, Revision: r.revision,
 	}
 	if t.h != nil {
 		s.Ended = r.ended(t.seen >> 2)
@@ -247,7 +247,7 @@ type tokenJSON struct {
 func (t Token) MarshalJSON() ([]byte, error) {
 	s := t.Spec()
 	return json.Marshal(tokenJSON{
-		t.ID(), s.Name, s.Description, s.Owner, append([]Capability{}, s.Capabilities.list...), s.Networks,
+		t.ID(), s.Name, s.Description, s.Owner, append([]Capability{}, s.Capabilities.list()...), s.Networks,
 		s.ExpiresAt, s.Attributes, s.Parent, s.Prefix, t.State(),
 	})
 }

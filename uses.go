@@ -34,7 +34,7 @@ type use struct {
 }
 
 // noteUse remembers that a live secret was used.
-func (i *Issuer) noteUse(p parsed, c *credential, now int64) {
+func (i *Issuer) noteUse(p *parsed, c *credential, now int64) {
 	if c.which == slotNewest {
 		// The usual case by far: a load of what is cached already.
 		if now < c.rec.noteAt.Load() {

@@ -21,7 +21,7 @@ import (
 // for as long as they fill their page. No method fails but for a conflict, its context, or
 // a cursor that this store never gave.
 //
-// It takes about 200 bytes for a record beside the record itself, and 170 and its strings for
+// It takes about 60 bytes for a record beside the record itself, and 170 and its strings for
 // an event. Both stay until they are deleted and trimmed, which is what Sweep does: a
 // service that never calls it grows for ever.
 type Memory struct {
@@ -123,17 +123,17 @@ func (m *Memory) revision(id remint.ID) uint64 {
 // replacements touch no index.
 func (m *Memory) write(r *remint.Record) {
 	old := m.records.get(r.ID())
-	m.records.put(r)
-	if old == nil {
-		m.byID.insert(idKey(r.ID()))
-		m.byFamily.insert(familyOf(r))
-	} else if old.SweepAt().Equal(r.SweepAt()) {
-		return
-	} else if !old.SweepAt().IsZero() {
-		m.bySweep.remove(sweepOf(old))
+	moved := old == nil || !old.SweepAt().Equal(r.SweepAt())
+	if moved && old != nil && !old.SweepAt().IsZero() {
+		m.bySweep.remove(&m.records.roster, sweepOf(old))
 	}
-	if !r.SweepAt().IsZero() {
-		m.bySweep.insert(sweepOf(r))
+	n := m.records.put(r)
+	if old == nil {
+		m.byID.insert(&m.records.roster, n)
+		m.byFamily.insert(&m.records.roster, n)
+	}
+	if moved && !r.SweepAt().IsZero() {
+		m.bySweep.insert(&m.records.roster, n)
 	}
 }
 
@@ -141,12 +141,12 @@ func (m *Memory) write(r *remint.Record) {
 // that the batch names.
 func (m *Memory) remove(id remint.ID) {
 	r := m.records.get(id)
-	m.records.remove(id)
-	m.byID.remove(idKey(id))
-	m.byFamily.remove(familyOf(r))
+	m.byID.remove(&m.records.roster, idKey(id))
+	m.byFamily.remove(&m.records.roster, familyOf(r))
 	if !r.SweepAt().IsZero() {
-		m.bySweep.remove(sweepOf(r))
+		m.bySweep.remove(&m.records.roster, sweepOf(r))
 	}
+	m.records.remove(id)
 }
 
 // List implements [remint.Store].
@@ -157,11 +157,11 @@ func (m *Memory) List(ctx context.Context, owner string, parent, after remint.ID
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var page []*remint.Record
-	for k := range m.byFamily.after(familyKey{owner, parent, after}) {
-		if len(page) >= limit || k.owner != owner || k.parent != parent {
+	for r := range m.byFamily.after(&m.records.roster, familyKey{owner, parent, after}) {
+		if len(page) >= limit || r.Owner() != owner || r.Parent() != parent {
 			break
 		}
-		page = append(page, m.records.get(k.id))
+		page = append(page, r)
 	}
 	return page, nil
 }
@@ -174,11 +174,11 @@ func (m *Memory) Scan(ctx context.Context, after remint.ID, limit int) ([]*remin
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var page []*remint.Record
-	for k := range m.byID.after(idKey(after)) {
+	for r := range m.byID.after(&m.records.roster, idKey(after)) {
 		if len(page) >= limit {
 			break
 		}
-		page = append(page, m.records.get(remint.ID(k)))
+		page = append(page, r)
 	}
 	return page, nil
 }
@@ -191,11 +191,11 @@ func (m *Memory) Due(ctx context.Context, before time.Time, limit int) ([]*remin
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var page []*remint.Record
-	for k := range m.bySweep.all() {
-		if len(page) >= limit || !time.UnixMicro(k.at).Before(before) {
+	for r := range m.bySweep.all(&m.records.roster) {
+		if len(page) >= limit || !r.SweepAt().Before(before) {
 			break
 		}
-		page = append(page, m.records.get(k.id))
+		page = append(page, r)
 	}
 	return page, nil
 }
@@ -224,6 +224,8 @@ type idKey remint.ID
 
 func (k idKey) compare(o idKey) int { return remint.ID(k).Compare(remint.ID(o)) }
 
+func (idKey) of(r *remint.Record) idKey { return idKey(r.ID()) }
+
 // A familyKey is for List. A record's own ID is not zero, so that the zero one comes
 // before all children.
 type familyKey struct {
@@ -233,6 +235,8 @@ type familyKey struct {
 }
 
 func familyOf(r *remint.Record) familyKey { return familyKey{r.Owner(), r.Parent(), r.ID()} }
+
+func (familyKey) of(r *remint.Record) familyKey { return familyOf(r) }
 
 func (k familyKey) compare(o familyKey) int {
 	if c := strings.Compare(k.owner, o.owner); c != 0 {
@@ -248,6 +252,8 @@ type sweepKey struct {
 }
 
 func sweepOf(r *remint.Record) sweepKey { return sweepKey{r.SweepAt().UnixMicro(), r.ID()} }
+
+func (sweepKey) of(r *remint.Record) sweepKey { return sweepOf(r) }
 
 func (k sweepKey) compare(o sweepKey) int {
 	return cmp.Or(cmp.Compare(k.at, o.at), k.id.Compare(o.id))

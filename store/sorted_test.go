@@ -1,34 +1,85 @@
 package store
 
 import (
-	"cmp"
+	"encoding/binary"
+	"iter"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/remint-go/remint"
 )
 
-type intKey int
+// A numberSet is a sorted set of records that have numbers for IDs.
+type numberSet struct {
+	sorted[idKey]
+	records roster
+	known   map[int]uint32
+}
 
-func (k intKey) compare(o intKey) int { return cmp.Compare(k, o) }
+const zeroNumber = 1 << 32 // so that none is negative
+
+func keyOf(n int) idKey { return idKey(sequential(zeroNumber + n)) }
+
+func numberOf(r *remint.Record) int {
+	id := r.ID()
+	return int(binary.BigEndian.Uint64(id[8:])) - zeroNumber
+}
+
+func (s *numberSet) insert(n int) {
+	if s.known == nil {
+		s.known = map[int]uint32{}
+	}
+	at, known := s.known[n]
+	if !known {
+		at = s.records.add(newRecord(remint.ID(keyOf(n)), 1))
+		s.known[n] = at
+	}
+	s.sorted.insert(&s.records, at)
+}
+
+func (s *numberSet) remove(n int) {
+	s.sorted.remove(&s.records, keyOf(n))
+	if at, known := s.known[n]; known {
+		s.records.remove(at)
+		delete(s.known, n)
+	}
+}
+
+func (s *numberSet) all() iter.Seq[int] { return numbersOf(s.sorted.all(&s.records)) }
+
+func (s *numberSet) after(n int) iter.Seq[int] {
+	return numbersOf(s.sorted.after(&s.records, keyOf(n)))
+}
+
+func numbersOf(records iter.Seq[*remint.Record]) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for r := range records {
+			if !yield(numberOf(r)) {
+				return
+			}
+		}
+	}
+}
 
 func TestSortedIsASortedSlice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var set sorted[intKey]
-		var model []intKey
-		insert := func(k intKey) {
+		var set numberSet
+		var model []int
+		insert := func(k int) {
 			set.insert(k)
 			if at, found := slices.BinarySearch(model, k); !found {
 				model = slices.Insert(model, at, k)
 			}
 		}
-		remove := func(k intKey) {
+		remove := func(k int) {
 			set.remove(k)
 			if at, found := slices.BinarySearch(model, k); found {
 				model = slices.Delete(model, at, at+1)
 			}
 		}
-		keys := rapid.Map(rapid.IntRange(-3000, 3000), func(n int) intKey { return intKey(n) })
+		keys := rapid.IntRange(-3000, 3000)
 		counts := rapid.IntRange(0, 700)
 		t.Repeat(map[string]func(*rapid.T){
 			"insert":    func(t *rapid.T) { insert(keys.Draw(t, "key")) },
@@ -64,30 +115,33 @@ func TestSortedIsASortedSlice(t *testing.T) {
 	})
 }
 
-func run(t *rapid.T, keys *rapid.Generator[intKey], counts *rapid.Generator[int], step int, do func(intKey)) {
+func run(t *rapid.T, keys *rapid.Generator[int], counts *rapid.Generator[int], step int, do func(int)) {
 	k := keys.Draw(t, "from")
 	for n := range counts.Draw(t, "n") {
-		do(k + intKey(n*step))
+		do(k + n*step)
 	}
 }
 
-func checkBlocks(t rapid.TB, set *sorted[intKey]) {
+func checkBlocks(t rapid.TB, set *numberSet) {
 	n := 0
 	for i, block := range set.blocks {
-		n += len(block)
-		if len(block) == 0 || len(block) > blockSize {
-			t.Fatalf("block %d of %d has %d keys", i, len(set.blocks), len(block))
+		n += len(block.numbers)
+		if len(block.numbers) == 0 || len(block.numbers) > blockSize {
+			t.Fatalf("block %d of %d has %d records", i, len(set.blocks), len(block.numbers))
+		}
+		if first := set.key(&set.records, block.numbers[0]); block.first != first {
+			t.Fatalf("block %d begins with %x, and says %x", i, first, block.first)
 		}
 	}
 	if n != set.n {
-		t.Fatalf("%d keys, counted %d", n, set.n)
+		t.Fatalf("%d records, counted %d", n, set.n)
 	}
 }
 
 func TestSortedPacksAscendingKeys(t *testing.T) {
-	var set sorted[intKey]
+	var set numberSet
 	for n := range 100 * blockSize {
-		set.insert(intKey(n))
+		set.insert(n)
 	}
 	if len(set.blocks) != 100 {
 		t.Errorf("%d blocks, want 100", len(set.blocks))
@@ -95,13 +149,13 @@ func TestSortedPacksAscendingKeys(t *testing.T) {
 }
 
 func TestSortedGivesBlocksBack(t *testing.T) {
-	var set sorted[intKey]
+	var set numberSet
 	for n := range 100 * blockSize {
-		set.insert(intKey(n))
+		set.insert(n)
 	}
 	for n := range 100 * blockSize { // all but every hundredth
 		if n%100 != 0 {
-			set.remove(intKey(n))
+			set.remove(n)
 		}
 	}
 	checkBlocks(t, &set)
@@ -111,7 +165,7 @@ func TestSortedGivesBlocksBack(t *testing.T) {
 }
 
 func TestSortedIterationCanStop(t *testing.T) {
-	var set sorted[intKey]
+	var set numberSet
 	for range set.all() {
 		t.Fatal("the zero set has a key")
 	}
@@ -119,15 +173,15 @@ func TestSortedIterationCanStop(t *testing.T) {
 		t.Fatal("the zero set has a key")
 	}
 	for n := range 1000 {
-		set.insert(intKey(n))
+		set.insert(n)
 	}
-	var got []intKey
+	var got []int
 	for k := range set.after(254) {
 		if got = append(got, k); len(got) == 3 {
 			break
 		}
 	}
-	if !slices.Equal(got, []intKey{255, 256, 257}) {
+	if !slices.Equal(got, []int{255, 256, 257}) {
 		t.Errorf("got %v", got)
 	}
 }

@@ -25,8 +25,9 @@ type table struct {
 	slots atomic.Pointer[slots]
 
 	// The writer's own.
-	live  int // slots with a record
-	taken int // slots with a record or a tombstone
+	roster roster
+	live   int // slots with a record
+	taken  int // slots with a record or a tombstone
 }
 
 type slots struct {
@@ -36,7 +37,8 @@ type slots struct {
 }
 
 type slot struct {
-	tag    uint64 // the hash of the ID; to be read after record
+	tag    uint32 // of the hash of the ID; to be read after record
+	number uint32 // in the roster
 	record atomic.Pointer[remint.Record]
 }
 
@@ -62,25 +64,28 @@ func (s *slots) find(id remint.ID) (*slot, *remint.Record) {
 	for i := hash; ; i++ {
 		slot := &s.at[i&s.mask]
 		r := slot.record.Load()
-		if r == nil || slot.tag == hash && r.ID() == id && r != tombstone {
+		if r == nil || slot.tag == tag(hash) && r.ID() == id && r != tombstone {
 			return slot, r
 		}
 	}
 }
 
-// put makes r the record of its ID.
-func (t *table) put(r *remint.Record) {
+// put makes r the record of its ID, and returns the number of that.
+func (t *table) put(r *remint.Record) uint32 {
 	s := t.slots.Load()
 	if s == nil || (t.taken+1)*8 > len(s.at)*5 {
 		s = t.rebuild(t.live + 1)
 	}
 	slot, old := s.find(r.ID())
 	if old == nil {
-		slot.tag = s.hash(r.ID())
+		slot.tag, slot.number = tag(s.hash(r.ID())), t.roster.add(r)
 		t.live++
 		t.taken++
+	} else {
+		t.roster.set(slot.number, r)
 	}
 	slot.record.Store(r)
+	return slot.number
 }
 
 // remove removes the record of id, if there is one.
@@ -94,17 +99,18 @@ func (t *table) remove(id remint.ID) {
 		return
 	}
 	slot.record.Store(tombstone)
+	t.roster.remove(slot.number)
 	t.live--
 	if len(s.at) > minSlots && t.live*16 < len(s.at) {
 		t.rebuild(t.live)
 	}
 }
 
-// rebuild publishes new slots with the present records, in which n take less than a third
+// rebuild publishes new slots with the present records, in which n take at most a third
 // of the room.
 func (t *table) rebuild(n int) *slots {
 	size := minSlots
-	for size*5 < n*16 {
+	for size < n*3 {
 		size *= 2
 	}
 	s := &slots{
@@ -116,7 +122,7 @@ func (t *table) rebuild(n int) *slots {
 		for i := range old.at {
 			if r := old.at[i].record.Load(); r != nil && r != tombstone {
 				slot, _ := s.find(r.ID())
-				slot.tag = s.hash(r.ID())
+				slot.tag, slot.number = tag(s.hash(r.ID())), old.at[i].number
 				slot.record.Store(r)
 			}
 		}
@@ -125,6 +131,9 @@ func (t *table) rebuild(n int) *slots {
 	t.slots.Store(s)
 	return s
 }
+
+// tag returns the half of a hash that says least about where its slot is.
+func tag(hash uint64) uint32 { return uint32(hash >> 32) }
 
 // hash mixes both halves of an ID: those of tests may differ in a few bits only, and
 // those of one millisecond in their second half only.

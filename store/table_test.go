@@ -149,7 +149,7 @@ func TestTableSpreadsIDs(t *testing.T) {
 		for i := range n {
 			hash := s.hash(id(i))
 			at := hash & s.mask
-			for s.at[at].tag != hash {
+			for s.at[at].tag != tag(hash) {
 				at = (at + 1) & s.mask
 				probes++
 			}

@@ -47,8 +47,8 @@ var lawMutants = []mutant{
 	{
 		law: 2, what: "the way past any cache for the caller",
 		file: "actor.go",
-		old:  "t.i.judge(t.ctx, p, a.from, t.now, true, &c.cred)",
-		new:  "t.i.judge(t.ctx, p, a.from, t.now, false, &c.cred)",
+		old:  "t.i.judge(t.ctx, &p, a.from, t.now, true, &c.cred)",
+		new:  "t.i.judge(t.ctx, &p, a.from, t.now, false, &c.cred)",
 		test: "TestWhatAnOperationIsJudgedByIsReadPastAnyCache",
 	},
 	{

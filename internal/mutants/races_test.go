@@ -33,7 +33,7 @@ var raceMutants = []mutant{
 	{
 		line: 2, what: "the generation of the secret among what rotations compete for",
 		file: "rotate.go",
-		old:  "return standing{r.lastGen, r.successor}",
+		old:  "return standing{r.lastGen(), r.successor}",
 		new:  "return standing{0, r.successor}",
 		test: "TestLaw8_ExactlyOneWinner",
 	},

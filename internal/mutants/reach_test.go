@@ -187,15 +187,15 @@ var reachMutants = []mutant{
 	{
 		line: 12, what: "the owner among what a bounded actor sees",
 		file: "actor.go",
-		old:  "bounded && r.owner != owner {\n\t\treturn ErrNotFound",
+		old:  "bounded && r.owner() != owner {\n\t\treturn ErrNotFound",
 		new:  "bounded && r.owner == \"\" && owner != \"\" {\n\t\treturn ErrNotFound",
 		test: "TestAnotherOwnersTokenAnswersExactlyAsAnUnknownOne",
 	},
 	{
 		line: 12, what: "the answer that says no more than that there is no such token",
 		file: "actor.go",
-		old:  "bounded && r.owner != owner {\n\t\treturn ErrNotFound",
-		new:  "bounded && r.owner != owner {\n\t\treturn ErrForbidden",
+		old:  "bounded && r.owner() != owner {\n\t\treturn ErrNotFound",
+		new:  "bounded && r.owner() != owner {\n\t\treturn ErrForbidden",
 		test: "TestAnotherOwnersTokenAnswersExactlyAsAnUnknownOne",
 	},
 	{

@@ -236,9 +236,16 @@ var secretMutants = []mutant{
 	{
 		line: 20, what: "the comparison of more than nothing",
 		file: "digest.go",
-		old:  "subtle.ConstantTimeCompare(d[:], e[:]) == 1",
-		new:  "subtle.ConstantTimeCompare(d[:0], e[:0]) == 1",
+		old:  "k < len(d); k += 8",
+		new:  "k < 0; k += 8",
 		test: "TestAStoredDigestIsNoCredential",
+	},
+	{
+		line: 20, what: "the comparison of every bit",
+		file: "digest.go",
+		old:  "int32(differ>>32)|int32(differ)",
+		new:  "int32(differ)",
+		test: "TestDigestsAreEqualInEveryBit",
 	},
 	{
 		line: 20, what: "the digest, of a secret's characters and nothing less",
@@ -250,8 +257,8 @@ var secretMutants = []mutant{
 	{
 		line: 20, what: "the comparison in constant time",
 		file: "digest.go",
-		old:  "return subtle.ConstantTimeCompare(d[:], e[:]) == 1",
-		new:  "return *d == *e || subtle.ConstantTimeCompare(d[:], e[:]) == 1",
+		old:  "return subtle.ConstantTimeEq(",
+		new:  "return *d == *e || subtle.ConstantTimeEq(",
 		test: "TestWhatIsPresentedIsComparedInConstantTime", copies: true,
 	},
 	{
@@ -334,9 +341,16 @@ var secretMutants = []mutant{
 	{
 		line: 25, what: "the emptiness of a set without members",
 		file: "capabilities.go",
-		old:  "\tfor _, m := range c.list {\n\t\tif m.covers(x) {\n\t\t\treturn true\n\t\t}\n\t}\n\treturn false",
-		new:  "\tfor _, m := range c.list {\n\t\tif m.covers(x) {\n\t\t\treturn true\n\t\t}\n\t}\n\treturn len(c.list) == 0",
+		old:  "\tfor m := range c.All() {\n\t\tif m.covers(x) {\n\t\t\treturn true\n\t\t}\n\t}\n\treturn false",
+		new:  "\tfor m := range c.All() {\n\t\tif m.covers(x) {\n\t\t\treturn true\n\t\t}\n\t}\n\treturn c.text == \"\"",
 		test: "TestTheEmptySetAllowsNothing",
+	},
+	{
+		line: 25, what: "the refusal of a stored capability that would be two",
+		file: "recordcodec.go",
+		old:  "if bytes.IndexByte(d.bytes, ' ') >= 0 {",
+		new:  "if bytes.IndexByte(d.bytes, ' ') > len(d.bytes) {",
+		test: "TestACapabilityInARecordIsOne",
 	},
 	{
 		line: 29, what: "rule 7 for a secret that was replaced and used",

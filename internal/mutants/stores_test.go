@@ -174,14 +174,14 @@ var storeMutants = []mutant{
 		line: 23, what: "the judgement before a use is noted",
 		file: "issuer.go",
 		old:  "if c.reason != \"\" {\n\t\t\tif !fresh && i.refresh != nil {",
-		new:  "if c.rec != nil {\n\t\t\ti.noteUse(p, &c, now)\n\t\t}\n\t\tif c.reason != \"\" {\n\t\t\tif !fresh && i.refresh != nil {",
+		new:  "if c.rec != nil {\n\t\t\ti.noteUse(&p, &c, now)\n\t\t}\n\t\tif c.reason != \"\" {\n\t\t\tif !fresh && i.refresh != nil {",
 		test: "TestADeniedPresentationIsNoUse",
 	},
 	{
 		line: 26, what: "the wait of a use for the next Sweep",
 		file: "issuer.go",
-		old:  "\t\t\ti.noteUse(p, &c, now)\n",
-		new:  "\t\t\ti.noteUse(p, &c, now)\n\t\t\t_ = i.Sweep(ctx)\n",
+		old:  "\t\t\ti.noteUse(&p, &c, now)\n",
+		new:  "\t\t\ti.noteUse(&p, &c, now)\n\t\t\t_ = i.Sweep(ctx)\n",
 		test: "TestVerifyingWritesNothing",
 	},
 	{
