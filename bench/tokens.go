@@ -68,6 +68,7 @@ func issueTokens(ctx context.Context, n int, opts remint.Options) (*tokens, erro
 		}
 		t.texts[at], t.whose[at], t.ids[at] = g.Secret.Reveal(), uint32(owner), g.Token.ID()
 	}
+	t.texts = atHand(t.texts)
 	return t, nil
 }
 
@@ -145,8 +146,8 @@ func tamper(text string, at int) string {
 
 func (t *tokens) yardstick(shards int) *yardstick {
 	y := newYardstick(shards, t.owners)
-	for i, text := range t.texts {
-		y.add(text, t.prefix, [16]byte{}, t.whose[i])
+	for _, i := range rand.Perm(len(t.texts)) { // see atHand
+		y.add(t.texts[i], t.prefix, [16]byte{}, t.whose[i])
 	}
 	return y
 }
