@@ -108,18 +108,13 @@ func (r *record) remember(s *slot, at, retention int64) {
 	if !s.confirmed {
 		return
 	}
-	r.retired = append(r.retired, retired{digest: s.digest, pepper: s.pepper, generation: s.generation, at: at})
-	r.forget(at - retention)
-}
-
-// forget drops the retired secrets beyond the newest maxRetired, and those that stopped
-// before a time.
-func (r *record) forget(before int64) {
-	from := max(0, len(r.retired)-maxRetired)
-	for from < len(r.retired) && r.retired[from].at < before {
+	// The newest maxRetired, of those that the retention still covers.
+	from := max(0, len(r.retired)+1-maxRetired)
+	for from < len(r.retired) && r.retired[from].at < at-retention {
 		from++
 	}
-	r.retired = append([]retired(nil), r.retired[from:]...)
+	keep := append(make([]retired, 0, len(r.retired)-from+1), r.retired[from:]...)
+	r.retired = append(keep, retired{digest: s.digest, pepper: s.pepper, generation: s.generation, at: at})
 }
 
 // retireWhole plans the end of a token that has a successor, never later than it would

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -237,6 +236,9 @@ func (r *Record) Format(f fmt.State, verb rune) {
 	fmt.Fprintf(f, "record %s@%d", r.id, r.revision)
 }
 
+// ownOrigin gives a draft an origin that it can change: before, it is the sealed record's.
+func (r *record) ownOrigin() { r.origin = new(*r.origin) }
+
 // toTime and fromTime convert times at the edge: UTC, truncated to microseconds.
 func toTime(us int64) time.Time {
 	if us == 0 {
@@ -261,13 +263,12 @@ func init() {
 	}
 }
 
-// clone returns a copy of r that can be changed without effect on r.
+// clone returns a copy of r that can be changed without effect on r: but for its origin, see
+// ownOrigin, and for the lists, of which who changes one makes another.
 func (r *record) clone() record {
 	c := *r
-	c.origin, c.history = new(*r.origin), new(*r.history)
+	c.history = new(*r.history) // origin changes so seldom that who changes it calls ownOrigin
 	c.birth = birth{r.createdAt(), r.lastGen()}
-	c.retired = slices.Clone(r.retired)
-	c.sealed = slices.Clone(r.sealed)
 	if r.prev != nil {
 		c.prev = new(*r.prev)
 	}

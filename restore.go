@@ -231,6 +231,7 @@ func (w *restoring) follow(t *attempt, r *record) (bool, error) {
 	if r.parentEpoch/epochUnit >= epoch/epochUnit {
 		return false, nil
 	}
+	r.ownOrigin()
 	r.parentEpoch = epoch/epochUnit*epochUnit + r.parentEpoch%epochUnit
 	return true, nil
 }

@@ -173,6 +173,7 @@ func (v *verdict) carryOut(now int64) (reason string) {
 	}
 	// What has stopped by this is forgotten, so that it is no reuse when it comes back.
 	v.retired = slices.Clone(v.was.retired)
+	v.sealed = slices.Clone(v.sealed)
 	for k := range v.sealed {
 		v.sealed[k] = sealed{name: v.sealed[k].name, until: v.sealed[k].until}
 	}
@@ -185,6 +186,7 @@ func (v *verdict) carryOut(now int64) (reason string) {
 		}
 	}
 	if !v.parent.IsZero() { // which is no younger, and so is restored, too
+		v.ownOrigin()
 		v.parentEpoch += v.w.epochs()
 	}
 	return reason

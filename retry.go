@@ -191,20 +191,34 @@ func (r *record) sealedAs(name [16]byte, now int64) *sealed {
 
 // keepSealed adds a grant, and drops those beyond the newest maxSealed.
 func (r *record) keepSealed(e sealed) {
-	r.sealed = slices.DeleteFunc(r.sealed, func(old sealed) bool { return old.name == e.name })
-	r.sealed = append(r.sealed, e)
-	r.sealed = r.sealed[max(0, len(r.sealed)-maxSealed):]
+	keep := make([]sealed, 0, maxSealed+1)
+	for _, old := range r.sealed {
+		if old.name != e.name {
+			keep = append(keep, old)
+		}
+	}
+	keep = append(keep, e)
+	r.sealed = slices.Clone(keep[max(0, len(keep)-maxSealed):])
 }
 
 // dropSealed forgets the grants whose window is over. Of those for a secret of the record itself
 // that was used or replaced, it keeps the name: the key is not one for a new request.
 func (r *record) dropSealed(now int64) {
-	keep := r.sealed[:0:0]
+	gone := func(e *sealed) bool {
+		return over(e.until, now)
+	}
+	spent := func(e *sealed) bool {
+		return e.token == r.id && (e.sum != r.newest.digest || r.newest.confirmed)
+	}
+	if !slices.ContainsFunc(r.sealed, func(e sealed) bool { return gone(&e) || spent(&e) }) {
+		return
+	}
+	keep := make([]sealed, 0, len(r.sealed))
 	for _, e := range r.sealed {
-		if over(e.until, now) {
+		switch {
+		case gone(&e):
 			continue
-		}
-		if e.token == r.id && (e.sum != r.newest.digest || r.newest.confirmed) {
+		case spent(&e):
 			e = sealed{name: e.name, until: e.until}
 		}
 		keep = append(keep, e)
@@ -214,6 +228,10 @@ func (r *record) dropSealed(now int64) {
 
 // dropSealedOf does the same for the grants of another token, which was used.
 func (r *record) dropSealedOf(id ID) {
+	if !slices.ContainsFunc(r.sealed, func(e sealed) bool { return e.token == id }) {
+		return
+	}
+	r.sealed = slices.Clone(r.sealed)
 	for k, e := range r.sealed {
 		if e.token == id {
 			r.sealed[k] = sealed{name: e.name, until: e.until}

@@ -64,6 +64,7 @@ func (t *attempt) reuse(id ID, generation uint64) (e Event, more bool, err error
 	if k < 0 {
 		return e, false, ErrNotFound // it was forgotten meanwhile
 	}
+	settled.retired = slices.Clone(settled.retired)
 	x := &settled.retired[k]
 	e = Event{
 		Revision: r.revision, At: toTime(t.now), Kind: EventReuse, Token: r.id, Other: r.parent, Owner: r.owner(),

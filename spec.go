@@ -152,6 +152,7 @@ func (i *Issuer) prefixHandle(text, field string, p *problems) unique.Handle[str
 // fill puts what a checked Spec says into a record; owner, parent and prefix aside.
 func (r *record) fill(s *Spec) {
 	r.setLabel(s.Name, r.issuedBy())
+	r.ownOrigin()
 	r.description = s.Description
 	r.caps = s.Capabilities
 	r.networks = slices.Clone(s.Networks)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"unique"
+
+	"github.com/oklog/ulid/v2"
 )
 
 // A token's text is its prefix, its ID, its secret and a checksum of all before:
@@ -56,17 +58,27 @@ type prefix struct {
 
 // newText returns a new token's text, and the part of it that is digested.
 func newText(prefix string, id ID) (text, secret string) {
-	secret = string(appendRandom(make([]byte, 0, secretLen), secretLen))
-	return textOf(prefix, id, secret), secret
+	b := texts.Get().(*textBuffer)
+	defer texts.Put(b)
+	defer clear(b[:])
+	text = string(appendSum(appendRandom(appendName(b[:0], prefix, id), secretLen)))
+	return text, text[len(prefix)+idLen : len(text)-sumLen]
 }
 
 // textOf returns the text of a token with that secret.
 func textOf(prefix string, id ID, secret string) string {
-	b := make([]byte, 0, maxPrefix+bodyLen)
+	b := texts.Get().(*textBuffer)
+	defer texts.Put(b)
+	defer clear(b[:])
+	return string(appendSum(append(appendName(b[:0], prefix, id), secret...)))
+}
+
+// appendName appends what a text begins with.
+func appendName(b []byte, prefix string, id ID) []byte {
 	b = append(b, prefix...)
-	b = append(b, id.String()...)
-	b = append(b, secret...)
-	return string(appendSum(b))
+	b = append(b, make([]byte, idLen)...)
+	ulid.ULID(id).MarshalTextTo(b[len(prefix):]) // its error is of another length
+	return b
 }
 
 // appendRandom appends n random base62 characters, each as likely as any other.
@@ -97,13 +109,15 @@ func appendSum(b []byte) []byte {
 
 // texts are buffers for the checksum: what package crc32 is given escapes, and a
 // verification should allocate nothing.
-var texts = sync.Pool{New: func() any { return new([maxPrefix + bodyLen]byte) }}
+var texts = sync.Pool{New: func() any { return new(textBuffer) }}
+
+type textBuffer [maxPrefix + bodyLen]byte
 
 // sumMatches reports whether text, of more than sumLen bytes and at most as many as fit, ends
 // with the checksum of the rest.
 func sumMatches(text string) bool {
 	body, tail := text[:len(text)-sumLen], text[len(text)-sumLen:]
-	b := texts.Get().(*[maxPrefix + bodyLen]byte)
+	b := texts.Get().(*textBuffer)
 	sum := crc32.Checksum(b[:copy(b[:], body)], castagnoli)
 	texts.Put(b)
 	var stated uint64

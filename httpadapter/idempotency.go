@@ -67,11 +67,16 @@ func (c *call) keyed() {
 // from a bearer that its own rotation has retired, and to ask would be to reuse that.
 // Nothing is proved by it: what the route then refuses, it refuses with call.refuse.
 func (c *call) known(id remint.ID) (remint.Token, error) {
-	ctx := c.r.Context()
 	if c.retries == "" {
-		return c.actor.Get(ctx, id)
+		return c.actor.Get(c.r.Context(), id)
 	}
-	tok, err := c.a.issuer.Operator("httpadapter").Get(ctx, id)
+	return c.unjudged(id)
+}
+
+// unjudged is known of a token, for a route whose one operation judges the caller: to judge
+// it before would be to confirm its secret before, in a commit of its own.
+func (c *call) unjudged(id remint.ID) (remint.Token, error) {
+	tok, err := c.a.issuer.Operator("httpadapter").Get(c.r.Context(), id)
 	if errors.Is(err, remint.ErrNotFound) {
 		return tok, c.refuse(err)
 	}

@@ -58,7 +58,7 @@ func (n nativeErrors) fail(w http.ResponseWriter, f failure) {
 	if n.oauth {
 		p.Error = oauthError(p.Status, f.kind)
 	}
-	writeBody(w, p.Status, problemType, encodeJSON(p))
+	writeJSONAs(w, p.Status, problemType, p)
 }
 
 func (n nativeErrors) problem(f failure) nativeProblem {

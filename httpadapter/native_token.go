@@ -38,7 +38,6 @@ func (n native) writeGrant(c *call, status int, g remint.Grant) error {
 	if status == http.StatusCreated {
 		c.w.Header().Set("Location", n.Path+"/tokens/"+g.Token.ID().String())
 	}
-	b := encodeJSON(tokenJSON(g.Token, reveal(c.w, g)))
-	writeBody(c.w, status, jsonType, b)
+	writeJSON(c.w, status, tokenJSON(g.Token, reveal(c.w, g)))
 	return nil
 }

@@ -128,7 +128,12 @@ type pocketPaw struct {
 // the same commit. Other children of the master, which only the service itself can make,
 // go on: they are no sessions.
 func (p pocketPaw) regenerate(c *call) error {
-	master, err := c.known(c.self)
+	if c.r.ContentLength < 0 { // no stranger's body is waited for
+		if err := c.admitted(c.r.Context()); err != nil {
+			return err
+		}
+	}
+	master, err := c.unjudged(c.self)
 	if err != nil {
 		return err
 	}
@@ -136,8 +141,8 @@ func (p pocketPaw) regenerate(c *call) error {
 		return c.refuse(err)
 	}
 	if master.IsSession() && !p.RequireMaster {
-		if master, err = c.known(master.Parent()); err != nil {
-			return c.lost(err)
+		if master, err = c.unjudged(master.Parent()); err != nil {
+			return err
 		}
 	}
 	if master.Prefix() != p.Prefix {
@@ -192,11 +197,11 @@ func (p pocketPaw) start(c *call) (remint.Grant, error) {
 	return grant, nil
 }
 
-// lost returns the error of a bearer that was live when its request began: if it is not by
-// now, another request stopped it, which is a lost race. A 401 would make the browser drop
+// lost returns the error of a bearer that was live when its request was first judged: if it is
+// not by now, another request stopped it, which is a lost race. A 401 would make the browser drop
 // the token that the other one brought. With an Idempotency-Key nobody knows what it was.
 func (c *call) lost(err error) error {
-	if errors.Is(err, remint.ErrDenied) && c.retries == "" {
+	if errors.Is(err, remint.ErrDenied) && c.retries == "" && c.counted {
 		return remint.ErrConflict
 	}
 	return err

@@ -405,3 +405,19 @@ func pocketPawRoutes(id remint.ID) (list []mounted) {
 	}
 	return list
 }
+
+// To judge the bearer before the rotation would be to confirm its secret in a commit of its own,
+// and on a disk that is half of the time. And who never passed is denied, and no loser of a race.
+func TestPocketPawRegeneratesInOneCommit(t *testing.T) {
+	s := start(t)
+	g := s.issue(remint.Spec{Prefix: "pk_", Capabilities: remint.Allow("*")})
+	secret := g.Secret.Reveal()
+	for revision := uint64(2); revision < 5; revision++ {
+		secret, _ = s.call("POST", regenerate, secret, "").want(200)["token"].(string)
+		tok, err := s.issuer.Operator("test").Get(t.Context(), g.Token.ID())
+		if err != nil || tok.State().Revision != revision {
+			t.Fatalf("revision %d, %v, want %d", tok.State().Revision, err, revision)
+		}
+	}
+	s.call("POST", regenerate, g.Secret.Reveal(), "").want(401)
+}

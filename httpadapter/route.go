@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/remint-go/remint"
 )
@@ -354,17 +355,40 @@ func noStore(w http.ResponseWriter) { w.Header()["Cache-Control"] = noStoreValue
 
 // writeJSON writes v, which must be something that can be encoded.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	writeBody(w, status, jsonType, encodeJSON(v))
+	writeJSONAs(w, status, jsonType, v)
 }
 
-func encodeJSON(v any) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, 512)) // most answers
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+func writeJSONAs(w http.ResponseWriter, status int, contentType []string, v any) {
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	defer e.clear()
+	if err := e.json.Encode(v); err != nil {
 		panic("httpadapter: " + err.Error()) // it holds strings, numbers, and lists and maps of them
 	}
-	return b.Bytes()
+	writeBody(w, status, contentType, e.text.Bytes())
+}
+
+// An encoder and its buffer are used again, for most answers are short.
+type encoder struct {
+	text bytes.Buffer
+	json *json.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.json = json.NewEncoder(&e.text)
+	e.json.SetEscapeHTML(false)
+	return e
+}}
+
+// clear leaves no secret in what waits for another answer.
+func (e *encoder) clear() {
+	if e.text.Cap() > 16<<10 {
+		e.text = bytes.Buffer{}
+		return
+	}
+	clear(e.text.Bytes())
+	e.text.Reset()
 }
 
 func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) {

@@ -40,7 +40,7 @@ var raceMutants = []mutant{
 	{
 		line: 2, what: "the conflict, and no 401, for a secret that stopped a moment ago",
 		file: "httpadapter/pocketpaw.go",
-		old:  `if errors.Is(err, remint.ErrDenied) && c.retries == "" {`,
+		old:  `if errors.Is(err, remint.ErrDenied) && c.retries == "" && c.counted {`,
 		new:  `if errors.Is(err, remint.ErrDenied) && c.retries != "" {`,
 		dir:  "httpadapter", test: "TestALostRaceIsAConflictAndNever401",
 	},
