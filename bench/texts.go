@@ -37,6 +37,14 @@ func shuffle(texts []string) {
 	rand.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
 }
 
+// unless returns an error if what must hold does not.
+func unless(holds bool) error {
+	if !holds {
+		return errRefused
+	}
+	return nil
+}
+
 func random(n int) []byte {
 	b := make([]byte, n)
 	crypto.Read(b) // never fails
