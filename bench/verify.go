@@ -23,8 +23,8 @@ const (
 
 // What a token takes in all the stores of verifyPart, and in those that hold it in memory only.
 const (
-	bytesInAll    = 1900
-	bytesInMemory = 1100
+	bytesInAll    = 2600
+	bytesInMemory = 1300
 )
 
 // verifyPart verifies tokens of each store, by their number.

@@ -389,3 +389,13 @@ func TestARequestBehindTwoGuardsIsJudgedAndCountedOnce(t *testing.T) {
 		t.Errorf("the inner guard's need: %d", a.status)
 	}
 }
+
+type discard struct {
+	h      http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header               { return d.h }
+func (d *discard) Write(p []byte) (int, error)       { return len(p), nil }
+func (d *discard) WriteString(s string) (int, error) { return len(s), nil }
+func (d *discard) WriteHeader(status int)            { d.status = status }
