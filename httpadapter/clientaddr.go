@@ -62,6 +62,9 @@ func remoteAddr(text string) netip.Addr {
 // forwardedAddr parses an element of X-Forwarded-For: an address, which some proxies put
 // into brackets or follow with a port.
 func forwardedAddr(text string) netip.Addr {
+	if strings.HasPrefix(text, "[") && strings.Count(text, "]") > 1 {
+		return netip.Addr{} // package netip takes one for the name of a zone
+	}
 	if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
 		text = inner[:len(inner)-1]
 		if !strings.Contains(text, ":") {
