@@ -27,7 +27,7 @@ type Record struct {
 type handle struct{ rec *Record }
 
 // record is a Record's content. Its times are microseconds since 1970, 0 for none.
-// What every Verify reads stands first, in two cache lines; what few tokens have stands
+// What every Verify reads stands first, in 128 bytes; what few tokens have stands
 // apart, so that a million of the others take 240 MB and not 560.
 type record struct {
 	id        ID

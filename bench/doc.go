@@ -1,8 +1,8 @@
 // Command bench measures remint beside its peers and beside what one would write by hand, in
 // one process and one run.
 //
-//	go run . > bench.md                    # about ten minutes on two cores
-//	go run . -quick                        # half a minute: that everything runs
+//	go run . > bench.md                    # about five minutes on two cores
+//	go run . -quick                        # ten seconds: that everything runs
 //	go run . -only '^peers$' -rounds 20    # one part, longer
 //	go run . -scale 1e3,1e5,1e6,1e7        # up to ten million tokens, where memory allows
 //	go run . -plots ../docs -json all.json # plots, and every sample

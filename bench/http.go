@@ -50,7 +50,6 @@ var formats = []format{
 // A service is an adapter on loopback, and its clients.
 type service struct {
 	ctx     context.Context
-	name    string
 	format  format
 	bare    bool
 	issuer  *remint.Issuer
@@ -79,7 +78,7 @@ func httpPart(r *run) error {
 				store remint.Store
 				bare  bool
 			}{{yardH, new(store.Memory), true}, {"remint, memory", new(store.Memory), false}, {"remint, bbolt", db, false}} {
-				s, err := newService(r.ctx, x.name, x.store, f, x.bare)
+				s, err := newService(r.ctx, x.store, f, x.bare)
 				if err != nil {
 					return err
 				}
@@ -95,12 +94,12 @@ func httpPart(r *run) error {
 	return nil
 }
 
-func newService(ctx context.Context, name string, db remint.Store, f format, bare bool) (*service, error) {
+func newService(ctx context.Context, db remint.Store, f format, bare bool) (*service, error) {
 	issuer, err := newIssuer(db, remint.Options{Prefixes: []string{prefix, "xaat-", "kat_", "pp_"}})
 	if err != nil {
 		return nil, err
 	}
-	s := &service{ctx: ctx, name: name, format: f, bare: bare, issuer: issuer}
+	s := &service{ctx: ctx, format: f, bare: bare, issuer: issuer}
 	for i := range s.callers {
 		g, err := s.issue(prefix)
 		if err != nil {

@@ -21,7 +21,9 @@ const (
 	yardF = "F: a flat table, by hand"
 )
 
-// What a token takes in all the stores of verifyPart, and in those that hold it in memory only.
+// What a token takes, at most, in all the stores of verifyPart with their yardsticks and the room that the
+// garbage collector wants (GOGC=40 for ten million), and in those that hold it in memory only. Other parts
+// go by it, too.
 const (
 	bytesInAll    = 2600
 	bytesInMemory = 1300

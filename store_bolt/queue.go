@@ -18,8 +18,11 @@ type queue struct {
 	leading bool      // somebody is
 	closed  bool
 	idle    sync.Cond    // when leading ends
-	company int32        // how many there were at the last leader's end, itself included; 0: it was alone. The leader's
 	joined  atomic.Int32 // len(waiting)
+
+	// company is how many committers the last leader left: its group, and who was waiting. 0: it
+	// was alone. Only who leads has it.
+	company int32
 }
 
 // place is where a commit stands.
@@ -41,7 +44,8 @@ const (
 // group, until there are as many as there were last time. Those of the last group have just been
 // woken, and prepare their next commit: without this they would miss the group, and one part of the
 // writers would wait while the other is served. With 64 writers on two cores, who need 4 µs each,
-// 4 turns got 41 into a group and 21.0 µs for each, 50 turns 52 and 19.8, and 200 turns 56 and 19.5.
+// 4 turns got 41 into a group and 21.0 µs for each, 50 turns 52 and 19.8, and 200 turns 56 and 19.5
+// (one store by itself; beside its yardsticks, in module bench, everything takes longer).
 const yields = 200
 
 // do waits for a place for c, and then for the outcome, leading if need be. Nobody has c
