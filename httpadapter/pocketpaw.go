@@ -141,8 +141,12 @@ func (p pocketPaw) regenerate(c *call) error {
 		return c.refuse(err)
 	}
 	if master.IsSession() && !p.RequireMaster {
-		if master, err = c.unjudged(master.Parent()); err != nil {
+		// Judged first: or a stranger could tell a session's ID by what became of its parent.
+		if err := c.admitted(c.r.Context()); err != nil {
 			return err
+		}
+		if master, err = c.unjudged(master.Parent()); err != nil {
+			return c.refuse(err)
 		}
 	}
 	if master.Prefix() != p.Prefix {

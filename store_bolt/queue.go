@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A queue puts commits into groups that share a transaction. Whoever finds nobody leading
@@ -47,6 +48,10 @@ const (
 // 4 turns got 41 into a group and 21.0 µs for each, 50 turns 52 and 19.8, and 200 turns 56 and 19.5
 // (one store by itself; beside its yardsticks, in module bench, everything takes longer).
 const yields = 200
+
+// patience is how long a leader waits at most. A turn is as long as others want to run, and with
+// some that do nothing but compute it takes tens of milliseconds, while nobody can commit.
+const patience = 200 * time.Microsecond
 
 // do waits for a place for c, and then for the outcome, leading if need be. Nobody has c
 // any more when it returns.
@@ -102,12 +107,7 @@ func (q *queue) lead(s *Store, c *commit) {
 	if s.hooks.leading != nil {
 		s.hooks.leading()
 	}
-	for quiet, n := 0, int32(0); quiet < yields && n < q.company; quiet++ {
-		if now := q.joined.Load(); now != n {
-			n, quiet = now, 0
-		}
-		runtime.Gosched()
-	}
+	q.gather()
 	group := q.take()
 	s.commitGroup(group)
 
@@ -131,6 +131,27 @@ func (q *queue) lead(s *Store, c *commit) {
 	for _, member := range group {
 		if member != c {
 			member.woken <- struct{}{}
+		}
+	}
+}
+
+// gather waits for those who are about to join.
+func (q *queue) gather() {
+	want := min(q.company, maxGroup)
+	if want == 0 {
+		return
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for quiet, n := 0, int32(0); quiet < yields && n < want; quiet++ {
+		if now := q.joined.Load(); now != n {
+			n, quiet = now, 0
+		}
+		runtime.Gosched()
+		select {
+		case <-late.C:
+			return
+		default:
 		}
 	}
 }
